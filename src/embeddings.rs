@@ -1,0 +1,94 @@
+//! # Embeddings
+//!
+//! An id becomes a vector: the row of a table that belongs to it, plus the row
+//! of a second table that belongs to its position. Both tables are learned.
+//!
+//! To copy this module, bring `Float` and `Matrix` from the crate's root, and
+//! the crates `ndarray`, `rand` and `rand_distr`.
+
+use rand::{Rng, RngExt};
+use rand_distr::StandardNormal;
+
+use super::{Float, Matrix};
+
+/// A matrix whose entries are drawn from `N(0, std²)`, row by row.
+pub fn normal(shape: (usize, usize), std: Float, rng: &mut impl Rng) -> Matrix {
+    Matrix::from_shape_simple_fn(shape, || {
+        std * rng.sample::<Float, _>(StandardNormal)
+    })
+}
+
+/// The two tables: what a token is, and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    /// One row for each id, `[V, C]`.
+    pub token: Matrix,
+    /// One row for each position of a window, `[block_size, C]`.
+    pub position: Matrix,
+}
+
+/// What the backward pass has to remember: which rows were looked up.
+#[derive(Clone, Debug)]
+pub struct EmbeddingsCache {
+    ids: Vec<u16>, // [N]
+    t: usize,      // positions in each window
+}
+
+impl Embeddings {
+    /// Draws both tables from `N(0, 0.02²)`, as GPT-2 does.
+    ///
+    /// Radford et al. (2018), §4.1.
+    pub fn new(
+        vocab_size: usize,
+        block_size: usize,
+        n_embd: usize,
+        rng: &mut impl Rng,
+    ) -> Self {
+        Self {
+            token: normal((vocab_size, n_embd), 0.02, rng),
+            position: normal((block_size, n_embd), 0.02, rng),
+        }
+    }
+
+    /// Looks up and adds: `yₙ = token[idₙ] + position[n mod T]`.
+    ///
+    /// # Shapes
+    /// - `ids`: `[N]`, windows of `t` ids one behind the other
+    /// - returns: `[N, C]`, one row for each id
+    ///
+    /// # Panics
+    /// If `t` is above the number of positions, or an id outside the table.
+    pub fn forward(&self, ids: &[u16], t: usize) -> (Matrix, EmbeddingsCache) {
+        let mut y = Matrix::zeros((ids.len(), self.token.ncols())); // [N, C]
+        for (n, &id) in ids.iter().enumerate() {
+            let mut y = y.row_mut(n);
+            y += &self.token.row(usize::from(id));
+            y += &self.position.row(n % t);
+        }
+        (y, EmbeddingsCache { ids: ids.to_vec(), t })
+    }
+}
+
+impl Embeddings {
+    /// Adds each row's gradient to the two rows that it was looked up from.
+    ///
+    /// A token that occurs twice gets the sum of both gradients; a row that was
+    /// never looked up gets nothing. There is no `dx`: ids have no slope.
+    ///
+    /// # Shapes
+    /// - `dy`: `[N, C]`
+    pub fn backward(
+        &self,
+        cache: &EmbeddingsCache,
+        dy: &Matrix,
+        grad: &mut Embeddings,
+    ) {
+        for (n, &id) in cache.ids.iter().enumerate() {
+            let dy = dy.row(n);
+            let mut token = grad.token.row_mut(usize::from(id));
+            token += &dy;
+            let mut position = grad.position.row_mut(n % cache.t);
+            position += &dy;
+        }
+    }
+}

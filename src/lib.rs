@@ -1,0 +1,96 @@
+//! A character-level GPT with GPT-2's architecture, hand-derived gradients and
+//! no framework: the crate that the book *MicroGPT in Rust* is made of.
+//!
+//! The modules are the chapters. Each imports only those before it, so reading
+//! order is import order:
+//!
+//! | module | adds |
+//! | --- | --- |
+//! | [`orientation`] | softmax, cross-entropy, counting models, the numerical gradient |
+//! | [`tokenization`] | text to ids and back |
+//! | [`embeddings`] | ids to vectors, with their positions |
+//! | [`transformer_block`] | attention, feed-forward, LayerNorm, and their gradients |
+//! | [`gpt`] | the whole model: ids to logits, loss and gradient |
+//! | [`training`] | batches, AdamW, the learning-rate schedule, the loop |
+//! | [`generation`] | sampling, the key-value cache, streams of text |
+//!
+//! The four items below are all that a module needs from this file. Whoever
+//! carries a module into another crate declares them beside it.
+//!
+//! ```
+//! use microgpt::generation::{Generator, Sampler};
+//! use microgpt::gpt::{Gpt, GptConfig};
+//! use microgpt::tokenization::CharTokenizer;
+//! use rand::{SeedableRng, rngs::ChaCha8Rng};
+//!
+//! let tokenizer = CharTokenizer::new("to be or not to be")?;
+//! let config = GptConfig {
+//!     n_layer: 2,
+//!     n_head: 2,
+//!     n_embd: 16,
+//!     block_size: 8,
+//!     vocab_size: tokenizer.vocab_size(),
+//! };
+//! let mut rng = ChaCha8Rng::seed_from_u64(1);
+//! let model = Gpt::new(config, &mut rng)?;
+//! let prompt = tokenizer.encode("to be")?;
+//! let ids: Vec<u16> =
+//!     Generator::new(&model, &prompt, Sampler::new(1.0, None)?, rng)?
+//!         .take(20)
+//!         .collect();
+//! println!("{}", tokenizer.decode(&ids)?); // untrained: noise
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+// Not `forbid`: the slicing macro of ndarray carries an `allow` of its own.
+#![deny(unsafe_code)]
+
+pub mod embeddings;
+pub mod generation;
+pub mod gpt;
+pub mod orientation;
+pub mod tokenization;
+pub mod training;
+pub mod transformer_block;
+
+/// The number that everything is made of. The tests compile the same modules
+/// once more with `f64` here, where gradients can be checked to ten digits.
+pub type Float = f32;
+
+/// A row of numbers, `[C]`.
+pub type Vector = ndarray::Array1<Float>;
+
+/// A table of numbers, `[N, C]`: one row per position.
+pub type Matrix = ndarray::Array2<Float>;
+
+/// `eˣ`, in a form that the compiler can do for many `x` at once.
+///
+/// With `n` the integer nearest to `x/ln 2` and `r = x − n·ln 2`, so that
+/// `|r| ≤ ln 2 / 2`, we have `eˣ = 2ⁿ·eʳ`: the first factor is written straight
+/// into the exponent bits, the second is a polynomial of degree six. `ln 2` is
+/// subtracted in two parts, so that `r` keeps its last digits.
+///
+/// Relative error below 2.5e-7, two units in the last place. Arguments are
+/// held to ±87, where `f32` ends; `NaN` stays `NaN`.
+///
+/// The splitting is Cody & Waite's (*Software Manual for the Elementary
+/// Functions*, 1980, ch. 6).
+#[inline]
+pub fn exp(x: Float) -> Float {
+    const ROUND: f32 = 12_582_912.0; // 1.5·2²³: adding it rounds to an integer
+    const LN_2_HIGH: f32 = 0.693_359_375; // exact in ten bits
+    const LN_2_LOW: f32 = -2.121_944_4e-4; // the rest of ln 2
+    let x = x.clamp(-87.0, 87.0);
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let p = 1.0 / 720.0;
+    let p = p * r + 1.0 / 120.0;
+    let p = p * r + 1.0 / 24.0;
+    let p = p * r + 1.0 / 6.0;
+    let p = p * r + 0.5;
+    let p = p * r + 1.0;
+    let p = p * r + 1.0;
+    // The low bits of `shifted` hold n: move them to where exponents live
+    p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()))
+}

@@ -1,0 +1,169 @@
+//! # Tokenization
+//!
+//! Text to integers and back. The vocabulary is the sorted list of a text's
+//! distinct characters, and a character's id is its place in that list.
+//!
+//! To copy this module, bring nothing: it needs only the standard library.
+
+use std::fmt;
+
+/// Maps characters to ids `0..vocab_size` and back.
+///
+/// An id is a name: neighbouring ids mean nothing to each other. Ids are `u16`,
+/// two bytes for each character of a corpus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CharTokenizer {
+    vocabulary: Vec<char>, // sorted, distinct; the id is the index
+}
+
+impl CharTokenizer {
+    /// The most distinct characters a vocabulary can hold.
+    pub const MAX_VOCAB_SIZE: usize = 1 << 16;
+
+    /// Builds the vocabulary of `text`: its distinct characters, sorted.
+    ///
+    /// # Errors
+    /// [`TokenizerError::EmptyVocabulary`] if `text` is empty,
+    /// [`TokenizerError::TooManyCharacters`] beyond 65,536 distinct ones.
+    pub fn new(text: &str) -> Result<Self, TokenizerError> {
+        let distinct: std::collections::BTreeSet<char> = text.chars().collect();
+        Self::from_vocabulary(distinct.into_iter().collect())
+    }
+
+    /// Restores a tokenizer from a vocabulary saved earlier.
+    ///
+    /// # Errors
+    /// Also [`TokenizerError::NotSorted`], if a character is not greater than
+    /// the one before it: then the list did not come from a tokenizer.
+    pub fn from_vocabulary(
+        vocabulary: Vec<char>,
+    ) -> Result<Self, TokenizerError> {
+        if vocabulary.is_empty() {
+            return Err(TokenizerError::EmptyVocabulary);
+        }
+        if vocabulary.len() > Self::MAX_VOCAB_SIZE {
+            return Err(TokenizerError::TooManyCharacters(vocabulary.len()));
+        }
+        match vocabulary.windows(2).position(|pair| pair[0] >= pair[1]) {
+            Some(i) => Err(TokenizerError::NotSorted { position: i + 1 }),
+            None => Ok(Self { vocabulary }),
+        }
+    }
+
+    /// The vocabulary, sorted: the character with id `i` is at index `i`.
+    pub fn vocabulary(&self) -> &[char] {
+        &self.vocabulary
+    }
+
+    /// How many ids there are.
+    pub fn vocab_size(&self) -> usize {
+        self.vocabulary.len()
+    }
+}
+
+impl CharTokenizer {
+    /// Looks up the id of every character.
+    ///
+    /// # Errors
+    /// [`TokenizerError::UnknownCharacters`], which names each distinct
+    /// character that the vocabulary lacks and where it came first.
+    pub fn encode(&self, text: &str) -> Result<Vec<u16>, TokenizerError> {
+        let mut ids = Vec::with_capacity(text.len());
+        let mut unknown: Vec<(char, usize)> = Vec::new();
+        for (position, c) in text.chars().enumerate() {
+            match self.vocabulary.binary_search(&c) {
+                Ok(id) => ids.push(id as u16),
+                Err(_) if unknown.iter().any(|&(known, _)| known == c) => {}
+                Err(_) => unknown.push((c, position)),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(ids);
+        }
+        let vocab_size = self.vocab_size();
+        Err(TokenizerError::UnknownCharacters { unknown, vocab_size })
+    }
+
+    /// Looks up the character of every id: the inverse of
+    /// [`encode`](CharTokenizer::encode).
+    ///
+    /// # Errors
+    /// [`TokenizerError::UnknownId`] for the first id that is not below
+    /// [`vocab_size`](CharTokenizer::vocab_size).
+    pub fn decode(&self, ids: &[u16]) -> Result<String, TokenizerError> {
+        let character = |(position, &id): (usize, &u16)| {
+            let vocab_size = self.vocab_size();
+            let error = TokenizerError::UnknownId { id, position, vocab_size };
+            self.vocabulary.get(usize::from(id)).ok_or(error)
+        };
+        ids.iter().enumerate().map(character).collect()
+    }
+}
+
+/// What can be wrong with a text, a list of ids or a saved vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenizerError {
+    /// There is no character to make a vocabulary of.
+    EmptyVocabulary,
+    /// More distinct characters (the number given) than ids of two bytes.
+    TooManyCharacters(usize),
+    /// A saved vocabulary is not in strictly ascending order.
+    NotSorted {
+        /// The index of the first character out of order.
+        position: usize,
+    },
+    /// The text holds characters that the vocabulary does not.
+    UnknownCharacters {
+        /// Each of them once, with the position (in characters) of its first use.
+        unknown: Vec<(char, usize)>,
+        /// The size of the vocabulary.
+        vocab_size: usize,
+    },
+    /// An id is not in the vocabulary.
+    UnknownId {
+        /// The id.
+        id: u16,
+        /// Its index in the list.
+        position: usize,
+        /// The size of the vocabulary.
+        vocab_size: usize,
+    },
+}
+
+impl fmt::Display for TokenizerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyVocabulary => {
+                write!(f, "the text is empty; a vocabulary needs a character")
+            }
+            Self::TooManyCharacters(count) => write!(
+                f,
+                "the text has {count} distinct characters; ids of two bytes \
+                 allow {}",
+                CharTokenizer::MAX_VOCAB_SIZE
+            ),
+            Self::NotSorted { position } => write!(
+                f,
+                "the vocabulary is out of order at {position}; a tokenizer \
+                 keeps its characters sorted, each once"
+            ),
+            Self::UnknownCharacters { unknown, vocab_size } => {
+                let s = if unknown.len() == 1 { "" } else { "s" };
+                write!(f, "unknown character{s} ")?;
+                for (i, (c, position)) in unknown.iter().enumerate() {
+                    let comma = if i == 0 { "" } else { ", " };
+                    write!(f, "{comma}{c:?} at {position}")?;
+                }
+                write!(f, "; the vocabulary has {vocab_size} characters")
+            }
+            Self::UnknownId { id, position, vocab_size } => write!(
+                f,
+                "unknown id {id} at {position}; the vocabulary has \
+                 {vocab_size} characters, ids 0 to {}",
+                vocab_size - 1
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TokenizerError {}

@@ -1,0 +1,492 @@
+//! # Training
+//!
+//! Batches of random windows, the gradient of a batch on several threads,
+//! clipping, AdamW, a learning rate that rises and falls, and a loop that
+//! reports how it goes.
+//!
+//! Threads are rayon's: all of them, or those of the pool in which a function
+//! is called. Their number never changes a result.
+//!
+//! To copy this module, bring `gpt` and what it needs, and the crate `rayon`.
+
+use std::f64::consts::PI;
+use std::fmt;
+use std::ops::ControlFlow;
+
+use ndarray::Dimension;
+use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rayon::prelude::*;
+
+use super::Float;
+use super::gpt::{Gpt, Tensor, TensorName};
+use super::orientation::dot;
+
+/// Cuts a sequence in two: the first nine tenths to train on, the rest to
+/// validate with. Nothing is shuffled, so no window straddles the cut.
+pub fn split<T>(data: &[T]) -> (&[T], &[T]) {
+    let (tens, ones) = (data.len() / 10, data.len() % 10);
+    data.split_at(9 * tens + 9 * ones / 10)
+}
+
+/// Windows of text, and for each position the token that follows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// `[B·T]`: `B` windows one behind the other.
+    pub inputs: Vec<u16>,
+    /// `[B·T]`: the same windows, one position later in the text.
+    pub targets: Vec<u16>,
+    /// Positions in each window, `T`.
+    pub t: usize,
+}
+
+impl Batch {
+    /// Cuts `batch_size` windows of `t` positions out of `data`, each starting
+    /// anywhere with equal probability. Windows may overlap.
+    ///
+    /// # Errors
+    /// [`TrainError::TooShort`] unless `data` has at least `t + 1` tokens: a
+    /// window, and one more to predict.
+    pub fn random(
+        data: &[u16],
+        batch_size: usize,
+        t: usize,
+        rng: &mut impl Rng,
+    ) -> Result<Self, TrainError> {
+        let Some(starts) = data.len().checked_sub(t).filter(|&n| n > 0) else {
+            let (tokens, needed) = (data.len(), t + 1);
+            return Err(TrainError::TooShort { tokens, needed });
+        };
+        let mut inputs = Vec::with_capacity(batch_size * t);
+        let mut targets = Vec::with_capacity(batch_size * t);
+        for _ in 0..batch_size {
+            let start = rng.random_range(0..starts as u64) as usize;
+            inputs.extend_from_slice(&data[start..start + t]);
+            targets.extend_from_slice(&data[start + 1..start + t + 1]);
+        }
+        Ok(Self { inputs, targets, t })
+    }
+}
+
+/// Into how many shards a batch is cut, at most.
+///
+/// A shard is what one thread works on, and floats added in another order give
+/// another sum. So the shards do not depend on the number of threads, and
+/// their gradients are added in a fixed order.
+pub const SHARDS: usize = 8;
+
+/// The mean loss over a batch; its gradient is left in `grads[0]`.
+///
+/// Each shard of the batch is worked on by one thread and has a gradient of its
+/// own in `grads`, which grows as needed and should be kept for the next call.
+pub fn sharded_loss_and_grad(
+    model: &Gpt,
+    batch: &Batch,
+    grads: &mut Vec<Gpt>,
+) -> Float {
+    let Batch { inputs, targets, t } = batch;
+    let windows = (inputs.len() / t).div_ceil(SHARDS).max(1); // in each shard
+    let shards = inputs.len().div_ceil(windows * t).max(1);
+    grads.resize_with(shards, || model.zeros_like());
+    let scale = 1.0 / inputs.len() as Float;
+    let losses: Vec<Float> = inputs
+        .par_chunks(windows * t)
+        .zip(targets.par_chunks(windows * t))
+        .zip(grads.par_iter_mut())
+        .map(|((inputs, targets), grad)| {
+            grad.fill_with_zeros();
+            model.accumulate(inputs, targets, *t, scale, grad)
+        })
+        .collect();
+    if let Some((first, others)) = grads.split_first_mut() {
+        add_in_order(first, others);
+    }
+    losses.iter().sum()
+}
+
+/// `first += others[0] + others[1] + …`, each tensor by one thread.
+fn add_in_order(first: &mut Gpt, others: &[Gpt]) {
+    let others: Vec<_> = others.iter().map(|other| other.tensors()).collect();
+    let sums = first.tensors_mut().into_par_iter().enumerate();
+    sums.for_each(|(i, sum)| {
+        for other in &others {
+            for (sum, term) in sum.data.iter_mut().zip(other[i].data) {
+                *sum += term;
+            }
+        }
+    });
+}
+
+/// Shortens a gradient that is longer than `max_norm` to that length, and
+/// returns the length it had: the root of the sum of squares over *all*
+/// parameters, so that its direction stays.
+///
+/// Pascanu, Mikolov & Bengio (2013), §3.2.
+pub fn clip(grad: &mut Gpt, max_norm: Float) -> Float {
+    let squares: Vec<Float> = grad
+        .tensors()
+        .into_par_iter()
+        .map(|tensor| tensor.data.chunks(1024).map(|x| dot(x, x)).sum())
+        .collect();
+    let norm = squares.iter().sum::<Float>().sqrt();
+    if norm > max_norm {
+        let scale = max_norm / norm;
+        grad.tensors_mut().into_par_iter().for_each(|tensor| {
+            tensor.data.iter_mut().for_each(|x| *x *= scale);
+        });
+    }
+    norm
+}
+
+/// AdamW: steps of a size that hardly depends on the gradient's, and a decay
+/// of the weights beside it.
+///
+/// Kingma & Ba (2015), Algorithm 1; Loshchilov & Hutter (2019), Algorithm 2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdamW {
+    /// How long the mean gradient remembers, `β₁`.
+    pub beta1: Float,
+    /// How long the mean square remembers, `β₂`.
+    pub beta2: Float,
+    /// Keeps a parameter without gradient from a division by zero.
+    pub epsilon: Float,
+    /// `λ`: the share of a weight that is lost per unit of learning rate.
+    pub weight_decay: Float,
+    /// The running mean of the gradient, `m`.
+    pub mean: Gpt,
+    /// The running mean of its square, `v`.
+    pub square: Gpt,
+    /// Steps taken.
+    pub steps: i32,
+}
+
+impl AdamW {
+    /// `β₁ = 0.9`, `β₂ = 0.99`, `ε = 1e-8`, decay 0.1, and no memory yet.
+    pub fn new(model: &Gpt) -> Self {
+        Self {
+            beta1: 0.9,
+            beta2: 0.99,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+            mean: model.zeros_like(),
+            square: model.zeros_like(),
+            steps: 0,
+        }
+    }
+
+    /// Whether a tensor decays: matrices do, and both embedding tables are
+    /// matrices; biases and gains, of one dimension, do not.
+    pub fn decays<Data>(tensor: &Tensor<Data>) -> bool {
+        tensor.shape.ndim() == 2
+    }
+}
+
+impl AdamW {
+    /// One step: with `g` the gradient, `t` the number of this step and
+    /// `λ = 0` for what does not decay,
+    ///
+    /// - `m ← β₁·m + (1 − β₁)·g`, `v ← β₂·v + (1 − β₂)·g²`
+    /// - `w ← w·(1 − η·λ) − η·(m/(1 − β₁ᵗ)) / (√(v/(1 − β₂ᵗ)) + ε)`
+    ///
+    /// # Panics
+    /// If `model` or `grad` has another shape than the model given to
+    /// [`new`](AdamW::new).
+    pub fn step(&mut self, model: &mut Gpt, grad: &Gpt, lr: Float) {
+        self.steps += 1;
+        let &mut Self { beta1, beta2, epsilon, weight_decay, steps, .. } = self;
+        let mean_scale = 1.0 / (1.0 - beta1.powi(steps));
+        let square_scale = 1.0 / (1.0 - beta2.powi(steps));
+        let moments = (self.mean.tensors_mut(), self.square.tensors_mut());
+        let tensors =
+            (model.tensors_mut(), grad.tensors(), moments.0, moments.1);
+        tensors.into_par_iter().for_each(|(weight, grad, mean, square)| {
+            assert_eq!(weight.shape, grad.shape, "{}", weight.name);
+            assert_eq!(weight.shape, mean.shape, "{}", weight.name);
+            let decays = Self::decays(&weight);
+            let keep = if decays { 1.0 - lr * weight_decay } else { 1.0 };
+            let moments = mean.data.iter_mut().zip(square.data);
+            let weights = weight.data.iter_mut().zip(grad.data);
+            for ((w, &g), (m, v)) in weights.zip(moments) {
+                *m = beta1 * *m + (1.0 - beta1) * g;
+                *v = beta2 * *v + (1.0 - beta2) * g * g;
+                let scale = (*v * square_scale).sqrt() + epsilon;
+                *w = keep * *w - lr * (*m * mean_scale) / scale;
+            }
+        });
+    }
+}
+
+/// The learning rate as a function of the step: a straight rise, then half a
+/// period of a cosine down to `min_lr`, where it stays.
+///
+/// The cosine is Loshchilov & Hutter's (2017), eq. 5, without restarts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LrSchedule {
+    /// The rate at the top, per step.
+    pub max_lr: Float,
+    /// The rate at the end.
+    pub min_lr: Float,
+    /// Steps of the rise.
+    pub warmup: usize,
+    /// The step at which the end is reached.
+    pub steps: usize,
+}
+
+impl LrSchedule {
+    /// The rate of step `step`, which counts from zero.
+    pub fn at(&self, step: usize) -> Float {
+        if step < self.warmup {
+            let share = (step + 1) as Float / (self.warmup + 1) as Float;
+            return self.max_lr * share;
+        }
+        if step >= self.steps {
+            return self.min_lr;
+        }
+        let way =
+            (step - self.warmup) as f64 / (self.steps - self.warmup) as f64;
+        let share = (0.5 * (1.0 + (PI * way).cos())) as Float;
+        self.min_lr + share * (self.max_lr - self.min_lr)
+    }
+}
+
+/// The mean loss over the whole of `data`, in nats per token.
+///
+/// Cuts it into windows of `block_size` that follow each other without overlap;
+/// the last may be shorter. Nothing is drawn at random: the same model and data
+/// give the same number.
+///
+/// # Errors
+/// [`TrainError::TooShort`] if there are not two tokens.
+pub fn evaluate(model: &Gpt, data: &[u16]) -> Result<f64, TrainError> {
+    let Some(last) = data.len().checked_sub(1).filter(|&last| last > 0) else {
+        let tokens = data.len();
+        return Err(TrainError::TooShort { tokens, needed: 2 });
+    };
+    let t = model.embeddings.position.nrows();
+    let (inputs, targets) = (&data[..last], &data[1..]);
+    let losses: Vec<f64> = inputs
+        .par_chunks(t)
+        .zip(targets.par_chunks(t))
+        .map(|(inputs, targets)| {
+            let mean = model.loss(inputs, targets, inputs.len());
+            f64::from(mean) * inputs.len() as f64
+        })
+        .collect();
+    Ok(losses.iter().sum::<f64>() / last as f64)
+}
+
+/// How to train.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainConfig {
+    /// Windows in a batch, `B`.
+    pub batch_size: usize,
+    /// Learning rate and number of steps.
+    pub schedule: LrSchedule,
+    /// Longest gradient that is not shortened.
+    pub max_norm: Float,
+    /// Steps from one evaluation to the next.
+    pub eval_interval: usize,
+    /// From which the random numbers of the batches follow.
+    pub seed: u64,
+}
+
+/// A run in progress: everything that the next step depends on.
+#[derive(Debug)]
+pub struct Trainer {
+    /// The model as it is now.
+    pub model: Gpt,
+    /// The optimiser with its moments.
+    pub optimizer: AdamW,
+    /// How to train.
+    pub config: TrainConfig,
+    /// Steps taken.
+    pub step: usize,
+    /// The random stream that batches are drawn from.
+    pub rng: ChaCha8Rng,
+    grads: Vec<Gpt>, // one for each shard, kept for its memory
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// The number of the step, from zero.
+    pub step: usize,
+    /// The batch's mean loss before the step, in nats per token.
+    pub loss: Float,
+    /// The gradient's length before clipping.
+    pub grad_norm: Float,
+    /// The learning rate.
+    pub lr: Float,
+}
+
+/// What one evaluation found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Steps taken so far.
+    pub step: usize,
+    /// The mean of the batches' losses since the last evaluation, in nats per
+    /// token; `None` before the first step.
+    pub train_loss: Option<f64>,
+    /// The loss over the whole validation split, in nats per token.
+    pub validation_loss: f64,
+}
+
+/// What an observer of [`Trainer::run`] is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// A step has been taken.
+    Step(StepReport),
+    /// The validation split has been scored.
+    Evaluation(Evaluation),
+}
+
+impl Trainer {
+    /// Prepares a run.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for a setting that cannot work.
+    pub fn new(model: Gpt, config: TrainConfig) -> Result<Self, TrainError> {
+        let TrainConfig { batch_size, schedule, max_norm, .. } = config;
+        let rates = [schedule.max_lr, schedule.min_lr];
+        let problem = if batch_size == 0 {
+            Some(("batch_size", "must be at least 1"))
+        } else if config.eval_interval == 0 {
+            Some(("eval_interval", "must be at least 1"))
+        } else if rates.iter().any(|lr| !lr.is_finite() || *lr < 0.0) {
+            Some(("lr", "must be a number, not negative"))
+        } else if max_norm.is_nan() || max_norm <= 0.0 {
+            Some(("max_norm", "must be above 0"))
+        } else {
+            None
+        };
+        if let Some((name, problem)) = problem {
+            return Err(TrainError::Setting { name, problem });
+        }
+        let optimizer = AdamW::new(&model);
+        let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+        rng.set_stream(1); // stream 0 is for the weights
+        Ok(Self { model, optimizer, config, step: 0, rng, grads: Vec::new() })
+    }
+
+    /// Draws a batch from `data` and takes one step.
+    ///
+    /// # Errors
+    /// [`TrainError::TooShort`] if `data` has no window; and
+    /// [`TrainError::NonFinite`] if the loss or the gradient is no longer a
+    /// number, in which case the model is left as it was.
+    pub fn take_step(
+        &mut self,
+        data: &[u16],
+    ) -> Result<StepReport, TrainError> {
+        let TrainConfig { batch_size, schedule, max_norm, .. } = self.config;
+        let t = self.model.embeddings.position.nrows();
+        let batch = Batch::random(data, batch_size, t, &mut self.rng)?;
+        let (model, grads) = (&mut self.model, &mut self.grads);
+        let loss = sharded_loss_and_grad(model, &batch, grads);
+        let grad = &mut grads[0];
+        let grad_norm = clip(grad, max_norm);
+        if !loss.is_finite() || !grad_norm.is_finite() {
+            let tensor = first_non_finite(model).or(first_non_finite(grad));
+            return Err(TrainError::NonFinite { step: self.step, tensor });
+        }
+        let lr = schedule.at(self.step);
+        self.optimizer.step(model, grad, lr);
+        self.step += 1;
+        Ok(StepReport { step: self.step - 1, loss, grad_norm, lr })
+    }
+
+    /// Trains to the end of the schedule, and evaluates before the first step,
+    /// every `eval_interval` steps and after the last.
+    ///
+    /// `observe` is told of each step and each evaluation, and may break off.
+    ///
+    /// # Errors
+    /// As [`take_step`](Trainer::take_step) and [`evaluate`].
+    pub fn run(
+        &mut self,
+        train: &[u16],
+        validation: &[u16],
+        mut observe: impl FnMut(&Trainer, Event) -> ControlFlow<()>,
+    ) -> Result<(), TrainError> {
+        let TrainConfig { schedule, eval_interval, .. } = self.config;
+        let mut losses = Vec::with_capacity(eval_interval);
+        loop {
+            let finished = self.step >= schedule.steps;
+            if finished || self.step.is_multiple_of(eval_interval) {
+                let event = Event::Evaluation(Evaluation {
+                    step: self.step,
+                    train_loss: mean(&losses),
+                    validation_loss: evaluate(&self.model, validation)?,
+                });
+                losses.clear();
+                if observe(self, event).is_break() || finished {
+                    return Ok(());
+                }
+            }
+            let report = self.take_step(train)?;
+            losses.push(f64::from(report.loss));
+            if observe(self, Event::Step(report)).is_break() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn mean(x: &[f64]) -> Option<f64> {
+    (!x.is_empty()).then(|| x.iter().sum::<f64>() / x.len() as f64)
+}
+
+/// The first tensor that holds something that is not a finite number.
+fn first_non_finite(model: &Gpt) -> Option<TensorName> {
+    let mut tensors = model.tensors().into_iter();
+    let bad = tensors.find(|tensor| !tensor.data.iter().all(|x| x.is_finite()));
+    bad.map(|tensor| tensor.name)
+}
+
+/// Why a run cannot start or go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrainError {
+    /// There is less data than one window and its target.
+    TooShort {
+        /// Tokens there are.
+        tokens: usize,
+        /// Tokens there must be.
+        needed: usize,
+    },
+    /// A setting cannot work.
+    Setting {
+        /// Which.
+        name: &'static str,
+        /// What it has to be.
+        problem: &'static str,
+    },
+    /// The loss or its gradient is infinite or not a number.
+    NonFinite {
+        /// The step that was not taken, from zero.
+        step: usize,
+        /// The first tensor of the model, or else of the gradient, that is
+        /// not finite; `None` if only the loss is not.
+        tensor: Option<TensorName>,
+    },
+}
+
+impl fmt::Display for TrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort { tokens, needed } => write!(
+                f,
+                "the data has {tokens} tokens, but one window and what follows \
+                 it take {needed}; give more text or a smaller block_size"
+            ),
+            Self::Setting { name, problem } => write!(f, "{name} {problem}"),
+            Self::NonFinite { step, tensor } => {
+                write!(f, "step {step}: the loss is no longer a number")?;
+                if let Some(tensor) = tensor {
+                    write!(f, "; first in {tensor}")?;
+                }
+                write!(f, "; train with a smaller learning rate")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TrainError {}

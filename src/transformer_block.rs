@@ -1,0 +1,481 @@
+//! # The transformer block
+//!
+//! The part that is repeated: attention, where positions exchange information,
+//! and a feed-forward network, where each thinks for itself; both behind a
+//! LayerNorm, both added to a stream that runs past them. Every `forward` keeps
+//! what its `backward` needs in a cache, and every `backward` adds to a gradient
+//! that has the type of the thing itself.
+//!
+//! Rows are positions: a batch of `B` windows of `T` positions is one matrix of
+//! `N = B·T` rows.
+//!
+//! To copy this module, bring `orientation` and `embeddings` beside it, `Float`,
+//! `Vector`, `Matrix` and `exp` from the crate's root, and the crates `ndarray`,
+//! `rand` and `rand_distr`.
+
+use ndarray::{ArrayRef2, Axis, linalg::general_mat_mul, s};
+use rand::Rng;
+
+use super::embeddings::normal;
+use super::orientation::{dot, rows, rows_mut, softmax, sum};
+use super::{Float, Matrix, Vector, exp};
+
+/// A linear layer: `y = x·W + b`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linear {
+    /// `W`, `[in, out]`: the layout of GPT-2's files.
+    pub weight: Matrix,
+    /// `b`, `[out]`.
+    pub bias: Vector,
+}
+
+/// What [`Linear::backward`] needs: the input.
+#[derive(Clone, Debug)]
+pub struct LinearCache {
+    x: Matrix, // [N, in]
+}
+
+impl Linear {
+    /// Weights from `N(0, std²)`, biases zero.
+    pub fn new(
+        inputs: usize,
+        outputs: usize,
+        std: Float,
+        rng: &mut impl Rng,
+    ) -> Self {
+        let weight = normal((inputs, outputs), std, rng);
+        Self { weight, bias: Vector::zeros(outputs) }
+    }
+
+    /// `y = x·W + b`.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, in]`
+    /// - returns: `[N, out]`
+    ///
+    /// # Panics
+    /// If `x` does not have `in` columns.
+    pub fn forward(&self, x: Matrix) -> (Matrix, LinearCache) {
+        let shape = (x.nrows(), self.bias.len());
+        let mut y = Matrix::zeros(shape); // [N, out]
+        y += &self.bias;
+        add_product(&x, &self.weight, &mut y);
+        (y, LinearCache { x })
+    }
+
+    /// `dW += xᵀ·dy`, `db += Σₙ dyₙ`, and returns `dx = dy·Wᵀ`.
+    ///
+    /// # Shapes
+    /// - `dy`: `[N, out]`
+    /// - returns: `[N, in]`
+    pub fn backward(
+        &self,
+        cache: &LinearCache,
+        dy: &Matrix,
+        grad: &mut Linear,
+    ) -> Matrix {
+        general_mat_mul(1.0, &cache.x.t(), dy, 1.0, &mut grad.weight);
+        grad.bias += &dy.sum_axis(Axis(0));
+        dy.dot(&self.weight.t()) // [N, in]
+    }
+}
+
+/// `y += x·W`.
+///
+/// A general product first copies `W` into an order that suits many rows of
+/// `x`. For a single row, the common case when text is generated one token at a
+/// time, that copy costs more than the product: then each row of `W`, scaled,
+/// is added where it stands.
+fn add_product(x: &Matrix, weight: &Matrix, y: &mut Matrix) {
+    if x.nrows() > 1 {
+        return general_mat_mul(1.0, x, weight, 1.0, y);
+    }
+    for (&x, weight) in x.iter().zip(rows(weight)) {
+        for (y, weight) in y.iter_mut().zip(weight) {
+            *y += x * weight;
+        }
+    }
+}
+
+/// Layer normalization: each row loses its mean and its size, and gets learned
+/// ones instead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerNorm {
+    /// The gain `γ`, `[C]`.
+    pub weight: Vector,
+    /// The shift `β`, `[C]`.
+    pub bias: Vector,
+}
+
+/// What [`LayerNorm::backward`] needs: the normalized rows and `1/σ`.
+#[derive(Clone, Debug)]
+pub struct LayerNormCache {
+    x_hat: Matrix,    // [N, C]
+    rstd: Vec<Float>, // [N]
+}
+
+impl LayerNorm {
+    /// `ε`, which keeps a constant row from a division by zero.
+    pub const EPSILON: Float = 1e-5;
+
+    /// Gains one, shifts zero.
+    pub fn new(n_embd: usize) -> Self {
+        Self { weight: Vector::ones(n_embd), bias: Vector::zeros(n_embd) }
+    }
+
+    /// `x̂ = (x − μ) / √(σ² + ε)` and `y = γ·x̂ + β`, row by row, with `μ` and
+    /// `σ²` the mean and the variance (over `C`, not `C − 1`) of the row.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C]`
+    /// - returns: `[N, C]`
+    ///
+    /// Ba, Kiros & Hinton (2016), §3.
+    pub fn forward(&self, x: &Matrix) -> (Matrix, LayerNormCache) {
+        let mut x_hat = x.clone(); // [N, C]
+        let mut rstd = Vec::with_capacity(x.nrows());
+        for row in rows_mut(&mut x_hat) {
+            let c = row.len() as Float;
+            let mean = sum(row) / c;
+            row.iter_mut().for_each(|x| *x -= mean);
+            let variance = dot(row, row) / c;
+            let scale = 1.0 / (variance + Self::EPSILON).sqrt();
+            row.iter_mut().for_each(|x| *x *= scale);
+            rstd.push(scale);
+        }
+        let y = &x_hat * &self.weight + &self.bias; // [N, C]
+        (y, LayerNormCache { x_hat, rstd })
+    }
+
+    /// `dγ += Σₙ dy·x̂`, `dβ += Σₙ dy`, and, with `g = dy·γ` and `⟨·⟩` the mean
+    /// over a row, returns `dx = (g − ⟨g⟩ − x̂·⟨g·x̂⟩) / σ`.
+    ///
+    /// The row's mean and its size were divided away, so a gradient that only
+    /// asks for more of either is projected out.
+    pub fn backward(
+        &self,
+        cache: &LayerNormCache,
+        dy: Matrix,
+        grad: &mut LayerNorm,
+    ) -> Matrix {
+        grad.weight += &(&dy * &cache.x_hat).sum_axis(Axis(0));
+        grad.bias += &dy.sum_axis(Axis(0));
+        let mut dx = dy * &self.weight; // g, [N, C]
+        let normalized = rows(&cache.x_hat).zip(&cache.rstd);
+        for (g, (x_hat, rstd)) in rows_mut(&mut dx).zip(normalized) {
+            let c = g.len() as Float;
+            let mean = sum(g) / c;
+            let along = dot(g, x_hat) / c;
+            for (g, x_hat) in g.iter_mut().zip(x_hat) {
+                *g = (*g - mean - x_hat * along) * rstd;
+            }
+        }
+        dx
+    }
+}
+
+/// Multi-head causal self-attention: every position asks all positions up to
+/// its own, and takes a weighted mean of what they offer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CausalSelfAttention {
+    /// Heads, `H`.
+    pub n_head: usize,
+    /// Queries, keys and values of all heads in one product, `[C, 3C]`.
+    pub qkv: Linear,
+    /// Mixes what the heads found, `[C, C]`.
+    pub proj: Linear,
+}
+
+/// What [`CausalSelfAttention::backward`] needs.
+#[derive(Clone, Debug)]
+pub struct AttentionCache {
+    t: usize,
+    qkv_in: LinearCache,
+    qkv: Matrix, // [N, 3C]
+    att: Matrix, // [B·H·T, T]
+    proj_in: LinearCache,
+}
+
+impl CausalSelfAttention {
+    /// Weights from `N(0, 0.02²)`; those of the output, which adds to the
+    /// residual stream, from `N(0, proj_std²)`.
+    pub fn new(
+        n_embd: usize,
+        n_head: usize,
+        proj_std: Float,
+        rng: &mut impl Rng,
+    ) -> Self {
+        let qkv = Linear::new(n_embd, 3 * n_embd, 0.02, rng);
+        let proj = Linear::new(n_embd, n_embd, proj_std, rng);
+        Self { n_head, qkv, proj }
+    }
+
+    /// In each window and head, `y = softmax(q·kᵀ/√D)·v`, as [`attend`] does it;
+    /// the heads side by side, `[N, C]`, then pass through `proj`.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C]`, windows of `t` rows one behind the other
+    /// - returns: `[N, C]`
+    ///
+    /// # Panics
+    /// If `t` does not divide `N`, or the number of heads `C`.
+    ///
+    /// Vaswani et al. (2017), §3.2.
+    pub fn forward(&self, x: Matrix, t: usize) -> (Matrix, AttentionCache) {
+        let (n, c) = x.dim();
+        assert_eq!(n % t, 0, "attention: {n} rows are no windows of {t}");
+        assert_eq!(c % self.n_head, 0, "attention: heads must divide {c}");
+        let (qkv, qkv_in) = self.qkv.forward(x); // [N, 3C]
+        let mut att = Matrix::zeros((n * self.n_head, t)); // [B·H·T, T]
+        let mut y = Matrix::zeros((n, c)); // [N, C]
+        let d = c / self.n_head;
+        for (i, mut att) in att.axis_chunks_iter_mut(Axis(0), t).enumerate() {
+            // Head i mod H of window i div H, and where it lies
+            let (row, column) = (i / self.n_head * t, i % self.n_head * d);
+            let at = |left| s![row..row + t, left..left + d];
+            let parts = [0, c, 2 * c].map(|part| at(part + column));
+            let [q, k, v] = parts.map(|part| qkv.slice(part)); // [T, D] each
+            attend([&q, &k, &v], &mut att, &mut y.slice_mut(at(column)));
+        }
+        let (y, proj_in) = self.proj.forward(y);
+        (y, AttentionCache { t, qkv_in, qkv, att, proj_in })
+    }
+
+    /// Back through the output projection, then every head, then `qkv`.
+    ///
+    /// # Shapes
+    /// - `dy`: `[N, C]`
+    /// - returns: `[N, C]`
+    pub fn backward(
+        &self,
+        cache: &AttentionCache,
+        dy: &Matrix,
+        grad: &mut CausalSelfAttention,
+    ) -> Matrix {
+        let AttentionCache { t, qkv_in, qkv, att, proj_in } = cache;
+        let dy = self.proj.backward(proj_in, dy, &mut grad.proj); // [N, C]
+        let (n, c) = dy.dim();
+        let mut dqkv = Matrix::zeros((n, 3 * c)); // [N, 3C]
+        let d = c / self.n_head;
+        for (i, att) in att.axis_chunks_iter(Axis(0), *t).enumerate() {
+            let (row, column) = (i / self.n_head * t, i % self.n_head * d);
+            let at = |left| s![row..row + t, left..left + d];
+            let parts = [0, c, 2 * c].map(|part| at(part + column));
+            let [q, k, v] = parts.map(|part| qkv.slice(part)); // [T, D] each
+            let [dq, dk, dv] = parts;
+            let (mut dq, mut dk, mut dv) = dqkv.multi_slice_mut((dq, dk, dv));
+            let dy = dy.slice(at(column)); // [T, D]
+            let dqkv = [&mut *dq, &mut *dk, &mut *dv];
+            attend_backward([&q, &k, &v], &att, &dy, dqkv);
+        }
+        self.qkv.backward(qkv_in, &dqkv, &mut grad.qkv)
+    }
+}
+
+/// One head looking at one window: `A = softmax(q·kᵀ/√D)`, `y = A·v`.
+///
+/// Row `i` of `A` is the softmax of the first `i + 1` scores and zero beyond:
+/// the future does not take part.
+///
+/// # Shapes
+/// - `q`, `k`, `v`, `y`: `[T, D]`
+/// - `att`: `[T, T]`
+///
+/// Vaswani et al. (2017), §3.2.1.
+fn attend(
+    [q, k, v]: [&ArrayRef2<Float>; 3],
+    att: &mut ArrayRef2<Float>,
+    y: &mut ArrayRef2<Float>,
+) {
+    let scale = 1.0 / (q.ncols() as Float).sqrt();
+    general_mat_mul(scale, q, &k.t(), 0.0, att); // [T, T]
+    for (i, scores) in rows_mut(att).enumerate() {
+        let (past, future) = scores.split_at_mut(i + 1);
+        softmax(past);
+        future.fill(0.0);
+    }
+    general_mat_mul(1.0, att, v, 0.0, y); // [T, D]
+}
+
+/// `dV = Aᵀ·dY` and `dA = dY·Vᵀ`; through the softmax, row by row,
+/// `dS = A∘(dA − ⟨A, dA⟩)`; then `dQ = dS·K/√D` and `dK = dSᵀ·Q/√D`.
+///
+/// Where `A` is zero, beyond the diagonal, so is `dS`.
+fn attend_backward(
+    [q, k, v]: [&ArrayRef2<Float>; 3],
+    att: &ArrayRef2<Float>,
+    dy: &ArrayRef2<Float>,
+    [dq, dk, dv]: [&mut ArrayRef2<Float>; 3],
+) {
+    let scale = 1.0 / (q.ncols() as Float).sqrt();
+    general_mat_mul(1.0, &att.t(), dy, 0.0, dv); // [T, D]
+    let mut ds = dy.dot(&v.t()); // dA, [T, T]
+    for (att, ds) in rows(att).zip(rows_mut(&mut ds)) {
+        let mean = dot(att, ds); // the mean of dA under the weights A
+        for (att, ds) in att.iter().zip(ds) {
+            *ds = att * (*ds - mean);
+        }
+    }
+    general_mat_mul(scale, &ds, k, 0.0, dq); // [T, D]
+    general_mat_mul(scale, &ds.t(), q, 0.0, dk); // [T, D]
+}
+
+/// `σ(2u)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that GELU lets
+/// through. It equals `(1 + tanh u) / 2`, the form in which it is usually written.
+#[inline]
+fn gate(x: Float) -> Float {
+    1.0 / (1.0 + exp(-TWO_ROOT_TWO_OVER_PI * (x + CUBIC * x * x * x)))
+}
+
+/// `2√(2/π)`.
+const TWO_ROOT_TWO_OVER_PI: Float = 1.595_769_121_605_730_7;
+/// The weight of the cubic term.
+const CUBIC: Float = 0.044715;
+
+/// GELU in its tanh form: `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`.
+///
+/// GPT-2's activation. The exact GELU, `x·Φ(x)`, differs from it by less than
+/// 5e-4 everywhere.
+///
+/// Hendrycks & Gimpel (2016), §2.
+pub fn gelu(x: &Matrix) -> Matrix {
+    x.mapv(|x| x * gate(x))
+}
+
+/// `dx = dy·(g + x·g·(1 − g)·2u′)` with `g` the gate and
+/// `u′ = √(2/π)·(1 + 3·0.044715·x²)`.
+pub fn gelu_backward(x: &Matrix, dy: Matrix) -> Matrix {
+    let mut dx = dy;
+    dx.zip_mut_with(x, |dx, &x| {
+        let g = gate(x);
+        let slope = TWO_ROOT_TWO_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
+        *dx *= g + x * g * (1.0 - g) * slope;
+    });
+    dx
+}
+
+/// The feed-forward network: widen four times, bend, narrow again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mlp {
+    /// `[C, 4C]`.
+    pub up: Linear,
+    /// `[4C, C]`.
+    pub down: Linear,
+}
+
+/// What [`Mlp::backward`] needs.
+#[derive(Clone, Debug)]
+pub struct MlpCache {
+    up_in: LinearCache,
+    h: Matrix, // [N, 4C], before GELU
+    down_in: LinearCache,
+}
+
+impl Mlp {
+    /// Weights from `N(0, 0.02²)`; those of `down`, which adds to the residual
+    /// stream, from `N(0, proj_std²)`.
+    pub fn new(n_embd: usize, proj_std: Float, rng: &mut impl Rng) -> Self {
+        let up = Linear::new(n_embd, 4 * n_embd, 0.02, rng);
+        let down = Linear::new(4 * n_embd, n_embd, proj_std, rng);
+        Self { up, down }
+    }
+
+    /// `y = down(gelu(up(x)))`.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C]`
+    /// - returns: `[N, C]`
+    pub fn forward(&self, x: Matrix) -> (Matrix, MlpCache) {
+        let (h, up_in) = self.up.forward(x); // [N, 4C]
+        let (y, down_in) = self.down.forward(gelu(&h)); // [N, C]
+        (y, MlpCache { up_in, h, down_in })
+    }
+
+    /// The same three steps, from the last to the first.
+    pub fn backward(
+        &self,
+        cache: &MlpCache,
+        dy: &Matrix,
+        grad: &mut Mlp,
+    ) -> Matrix {
+        let dh = self.down.backward(&cache.down_in, dy, &mut grad.down);
+        let dh = gelu_backward(&cache.h, dh); // [N, 4C]
+        self.up.backward(&cache.up_in, &dh, &mut grad.up)
+    }
+}
+
+/// One block: `x + attention(norm_1(x))`, then `x + mlp(norm_2(x))`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// Before attention.
+    pub norm_1: LayerNorm,
+    /// Where positions exchange information.
+    pub attention: CausalSelfAttention,
+    /// Before the feed-forward network.
+    pub norm_2: LayerNorm,
+    /// Where each position thinks for itself.
+    pub mlp: Mlp,
+}
+
+/// What [`Block::backward`] needs: the caches of its four parts.
+#[derive(Clone, Debug)]
+pub struct BlockCache {
+    norm_1: LayerNormCache,
+    attention: AttentionCache,
+    norm_2: LayerNormCache,
+    mlp: MlpCache,
+}
+
+impl Block {
+    /// A fresh block for a model of `n_layer` of them.
+    ///
+    /// Each block adds twice to the residual stream, so the two layers that do
+    /// start smaller by `√(2·n_layer)`: the stream's variance then does not grow
+    /// with depth.
+    ///
+    /// Radford et al. (2019), §2.3.
+    pub fn new(
+        n_embd: usize,
+        n_head: usize,
+        n_layer: usize,
+        rng: &mut impl Rng,
+    ) -> Self {
+        let proj_std = 0.02 / (2.0 * n_layer as Float).sqrt();
+        Self {
+            norm_1: LayerNorm::new(n_embd),
+            attention: CausalSelfAttention::new(n_embd, n_head, proj_std, rng),
+            norm_2: LayerNorm::new(n_embd),
+            mlp: Mlp::new(n_embd, proj_std, rng),
+        }
+    }
+
+    /// # Shapes
+    /// - `x`: `[N, C]`, windows of `t` rows one behind the other
+    /// - returns: `[N, C]`
+    ///
+    /// Pre-norm, as in Radford et al. (2019), §2.3.
+    pub fn forward(&self, x: Matrix, t: usize) -> (Matrix, BlockCache) {
+        let (h, norm_1) = self.norm_1.forward(&x);
+        let (h, attention) = self.attention.forward(h, t);
+        let x = x + &h;
+        let (h, norm_2) = self.norm_2.forward(&x);
+        let (h, mlp) = self.mlp.forward(h);
+        let x = x + &h;
+        (x, BlockCache { norm_1, attention, norm_2, mlp })
+    }
+
+    /// [`forward`](Block::forward), read from the bottom: a gradient that
+    /// reaches a sum goes into both of its terms.
+    pub fn backward(
+        &self,
+        cache: &BlockCache,
+        dx: Matrix,
+        grad: &mut Block,
+    ) -> Matrix {
+        let BlockCache { norm_1, attention, norm_2, mlp } = cache;
+        let dh = self.mlp.backward(mlp, &dx, &mut grad.mlp);
+        let dx = dx + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);
+        let dh = self.attention.backward(attention, &dx, &mut grad.attention);
+        dx + &self.norm_1.backward(norm_1, dh, &mut grad.norm_1)
+    }
+}

@@ -1,0 +1,31 @@
+//! The chapters once more, in double precision: the very same files, beside
+//! another `Float`. Here differences can be measured to ten digits.
+
+#![allow(dead_code, clippy::useless_conversion)]
+
+/// Double precision.
+pub type Float = f64;
+/// A row of numbers.
+pub type Vector = ndarray::Array1<Float>;
+/// A table of numbers.
+pub type Matrix = ndarray::Array2<Float>;
+
+/// `eˣ`.
+pub fn exp(x: Float) -> Float {
+    x.exp()
+}
+
+#[path = "../../src/embeddings.rs"]
+pub mod embeddings;
+#[path = "../../src/generation.rs"]
+pub mod generation;
+#[path = "../../src/gpt.rs"]
+pub mod gpt;
+#[path = "../../src/orientation.rs"]
+pub mod orientation;
+#[path = "../../src/tokenization.rs"]
+pub mod tokenization;
+#[path = "../../src/training.rs"]
+pub mod training;
+#[path = "../../src/transformer_block.rs"]
+pub mod transformer_block;
