@@ -17,7 +17,7 @@ use ndarray::{ArrayRef2, Axis, linalg::general_mat_mul, s};
 use rand::Rng;
 
 use super::embeddings::normal;
-use super::orientation::{dot, rows, rows_mut, softmax, sum};
+use super::orientation::{dot, flat, flat_mut, rows, rows_mut, softmax, sum};
 use super::{Float, Matrix, Vector, exp};
 
 /// A linear layer: `y = x·W + b`.
@@ -90,7 +90,8 @@ fn add_product(x: &Matrix, weight: &Matrix, y: &mut Matrix) {
     if x.nrows() > 1 {
         return general_mat_mul(1.0, x, weight, 1.0, y);
     }
-    for (&x, weight) in x.iter().zip(rows(weight)) {
+    let y = flat_mut(y);
+    for (&x, weight) in flat(x).iter().zip(rows(weight)) {
         for (y, weight) in y.iter_mut().zip(weight) {
             *y += x * weight;
         }
