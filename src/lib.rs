@@ -70,7 +70,7 @@ pub type Matrix = ndarray::Array2<Float>;
 /// into the exponent bits, the second is a polynomial of degree six. `ln 2` is
 /// subtracted in two parts, so that `r` keeps its last digits.
 ///
-/// Relative error below 2.5e-7, two units in the last place. Arguments are
+/// Relative error below 3e-7, a few units in the last place. Arguments are
 /// held to ±87, where `f32` ends; `NaN` stays `NaN`.
 ///
 /// The splitting is Cody & Waite's (*Software Manual for the Elementary

@@ -1,0 +1,320 @@
+//! What the programs print, word for word: the chapters quote it.
+
+mod double;
+
+use std::ops::ControlFlow;
+use std::process::{Command, Output};
+
+use double::generation::{KvCache, Sampler};
+use double::gpt::{Gpt, GptConfig};
+use double::tokenization::CharTokenizer;
+use double::training::{Event, LrSchedule, TrainConfig, Trainer, split};
+use insta::assert_snapshot;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use sha2::{Digest, Sha256};
+
+/// Runs an example, built afresh if it must be.
+fn run(example: &str, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--example", example, "--"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+}
+
+/// What a chapter's program prints.
+fn output(example: &str) -> String {
+    let output = run(example, &[]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{example}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The pipeline trains in `f32`, where processors differ in the last bits, and
+/// what it writes may differ with them: only its length is certain.
+#[test]
+fn orientation_prints() {
+    let output = output("orientation");
+    let (certain, written) = output.split_once("it writes:\n").unwrap();
+    let written = written.strip_suffix('\n').unwrap();
+    assert_eq!(written.chars().count(), 200, "{written}");
+    assert_snapshot!(certain);
+}
+
+#[test]
+fn tokenization_prints() {
+    assert_snapshot!(output("tokenization"));
+}
+
+#[test]
+fn embeddings_prints() {
+    assert_snapshot!(output("embeddings"));
+}
+
+#[test]
+fn transformer_block_prints() {
+    assert_snapshot!(output("transformer_block"));
+}
+
+#[test]
+fn gpt_prints() {
+    assert_snapshot!(output("gpt"));
+}
+
+#[test]
+fn training_prints() {
+    assert_snapshot!(output("training"));
+}
+
+#[test]
+fn generation_prints() {
+    assert_snapshot!(output("generation"));
+}
+
+/// A tiny model, trained in `f64`: its losses to four decimals, and 100
+/// characters, none of which was a close call.
+#[test]
+fn a_tiny_model_learns_and_writes() {
+    let text = include_str!("../chapters-code/data/sonnets.txt");
+    let tokenizer = CharTokenizer::new(text).unwrap();
+    let ids = tokenizer.encode(text).unwrap();
+    let (train, validation) = split(&ids);
+    let config = GptConfig {
+        n_layer: 2,
+        n_head: 2,
+        n_embd: 16,
+        block_size: 16,
+        vocab_size: tokenizer.vocab_size(),
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let schedule =
+        LrSchedule { max_lr: 2e-2, min_lr: 2e-3, warmup: 10, steps: 300 };
+    let config = (
+        Gpt::new(config, &mut rng).unwrap(),
+        TrainConfig {
+            batch_size: 8,
+            schedule,
+            max_norm: 1.0,
+            eval_interval: 100,
+            seed: 7,
+        },
+    );
+    let mut trainer = Trainer::new(config.0, config.1).unwrap();
+    let mut printed = String::new();
+    trainer
+        .run(train, &validation[..2000], |_, event| {
+            if let Event::Evaluation(evaluation) = event {
+                let loss = evaluation.validation_loss;
+                printed += &format!("step {} {loss:.4}\n", evaluation.step);
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+
+    let sampler = Sampler::new(0.8, None).unwrap();
+    let mut cache = KvCache::new(&trainer.model);
+    let mut id = tokenizer.encode("\n").unwrap()[0];
+    let mut margin = 1.0f64;
+    for _ in 0..100 {
+        if cache.len() == 16 {
+            cache.clear();
+        }
+        let logits = cache.extend(&trainer.model, &[id]);
+        // How far the draw was from choosing another
+        let mut left = rng.clone_draw();
+        for (_, p) in sampler.distribution(&logits) {
+            left -= p;
+            margin = margin.min(left.abs());
+        }
+        id = sampler.sample(&logits, &mut rng);
+        printed += &tokenizer.decode(&[id]).unwrap();
+    }
+    assert!(margin > 1e-7, "a close call: {margin:e}");
+    assert_snapshot!(printed);
+}
+
+/// Looks at the next number of a stream without taking it.
+trait CloneDraw {
+    fn clone_draw(&self) -> f64;
+}
+
+impl CloneDraw for ChaCha8Rng {
+    fn clone_draw(&self) -> f64 {
+        let mut copy = ChaCha8Rng::from_seed(self.get_seed());
+        copy.set_stream(self.get_stream());
+        copy.set_word_pos(self.get_word_pos());
+        copy.random()
+    }
+}
+
+#[test]
+fn the_sonnets_are_all_there() {
+    let text = include_str!("../chapters-code/data/sonnets.txt");
+    let sonnets: Vec<Vec<&str>> =
+        text.trim_end().split("\n\n").map(|s| s.lines().collect()).collect();
+    assert_eq!(sonnets.len(), 154);
+    for (number, lines) in (1..).zip(&sonnets) {
+        let expected = match number {
+            99 => 15,
+            126 => 12,
+            _ => 14,
+        };
+        assert_eq!(lines.len(), expected, "sonnet {number}");
+        assert!(lines.iter().all(|line| line.len() > 15), "sonnet {number}");
+        let (body, couplet) = lines.split_at(lines.len() - 2);
+        assert!(body.iter().all(|line| !line.starts_with(' ')));
+        assert!(couplet.iter().all(|line| line.starts_with("  ")));
+    }
+    assert_eq!(sonnets[0][0], "From fairest creatures we desire increase,");
+    assert_eq!(sonnets[17][0], "Shall I compare thee to a summer's day?");
+    let last = "  Love's fire heats water, water cools not love.";
+    assert_eq!(sonnets[153][13], last);
+}
+
+#[test]
+fn the_data_card_tells_the_truth() {
+    let text = include_str!("../chapters-code/data/sonnets.txt");
+    let card = include_str!("../chapters-code/data/README.md");
+    let tokenizer = CharTokenizer::new(text).unwrap();
+    let digest = Sha256::digest(text);
+    let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+    assert!(text.is_ascii() && !text.contains('\r'));
+    for fact in [
+        format!("{} characters", text.len()),
+        format!("{} distinct", tokenizer.vocab_size()),
+        format!("{} lines", text.lines().count()),
+        hex,
+    ] {
+        assert!(card.contains(&fact), "the card does not say: {fact}");
+    }
+}
+
+/// Runs the example with arguments that it has to refuse.
+fn refusal(arguments: &[&str]) -> String {
+    let output = run("shakespeare", arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+    assert!(output.stdout.is_empty(), "{arguments:?} began to work");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// A file of the test's own, gone when dropped.
+struct TempFile(std::path::PathBuf);
+
+impl TempFile {
+    fn new(name: &str, content: &[u8]) -> Self {
+        let name = format!("microgpt-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, content).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn bad_input_is_refused_with_a_sentence() {
+    let missing = refusal(&["--data", "no/such/file.txt"]);
+    assert!(missing.starts_with("error: cannot read no/such/file.txt: "));
+    let folder = refusal(&["--data", "src"]);
+    assert!(folder.starts_with("error: cannot read src: "), "{folder}");
+
+    let latin = TempFile::new("latin.txt", b"abc\xe9def");
+    let error = refusal(&["--data", latin.path()]);
+    assert!(error.contains("is not UTF-8 at byte 3; convert it"), "{error}");
+    let empty = TempFile::new("empty.txt", b"");
+    let error = refusal(&["--data", empty.path()]);
+    assert!(error.contains("is empty; give a text to learn"), "{error}");
+    let short = TempFile::new("short.txt", &b"ab".repeat(35));
+    assert_snapshot!("short", refusal(&["--data", short.path()]));
+
+    for (name, arguments) in [
+        ("unknown", ["--prompt", "O Zeus § 42"].as_slice()),
+        ("empty_prompt", &["--prompt", ""]),
+        ("heads", &["--n-head", "3"]),
+        ("layers", &["--n-layer", "0"]),
+        ("head", &["--n-head", "0"]),
+        ("width", &["--n-embd", "0"]),
+        ("context", &["--block-size", "0"]),
+        ("batch", &["--batch-size", "0"]),
+        ("interval", &["--eval-interval", "0"]),
+        ("threads", &["--threads", "0"]),
+        ("rate", &["--lr", "-1"]),
+        ("rate_nan", &["--lr", "NaN"]),
+        ("decay", &["--weight-decay", "-0.1"]),
+        ("temperature", &["--temperature", "-0.5"]),
+        ("temperature_nan", &["--temperature", "nan"]),
+        ("top_k_zero", &["--top-k", "0"]),
+        ("top_k_large", &["--top-k", "60"]),
+        ("huge_width", &["--n-embd", "1000000000000"]),
+        ("huge_batch", &["--batch-size", "1000000000000000000"]),
+        ("huge_context", &["--block-size", "1000000000000000000"]),
+    ] {
+        assert_snapshot!(name, refusal(arguments));
+    }
+    // What the parser of the command line refuses by itself
+    for arguments in [
+        ["--n-layer", "two"],
+        ["--n-layer", "-1"],
+        ["--steps", "1e3"],
+        ["--preset", "huge"],
+        ["--colour", "red"],
+    ] {
+        assert!(refusal(&arguments).starts_with("error: "));
+    }
+}
+
+#[test]
+fn the_example_trains_and_writes_where_there_is_no_terminal() {
+    let output = run(
+        "shakespeare",
+        &["--preset", "quick", "--steps", "20", "--eval-interval", "10"]
+            .iter()
+            .chain(&["--prompt", "Shall I ", "--length", "30"])
+            .copied()
+            .collect::<Vec<_>>(),
+    );
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}");
+    assert!(output.stderr.is_empty());
+    assert!(!printed.contains(['\u{1b}', '\r']), "control codes");
+    for part in [
+        "corpus    94,657 characters, 59 distinct; 85,191 to train on, 9,466 to",
+        "model     2 layers, 2 heads, width 64, context 32: 105,920 parameters",
+        "ladder    uniform 4.078, unigram 3.113, bigram 2.383, trigram 1.963,",
+        "step     0  train      -  validation 4.08",
+        "step    10  train ",
+        "step    20  train ",
+        "trained in ",
+    ] {
+        assert!(printed.contains(part), "no {part:?} in:\n{printed}");
+    }
+    let (_, written) = printed.split_once("\nShall I ").unwrap();
+    assert_eq!(written.strip_suffix('\n').unwrap().chars().count(), 30);
+}
+
+/// Any text will do, however odd.
+#[test]
+fn odd_texts_are_learned_all_the_same() {
+    for (name, text) in [
+        ("one-character.txt", "a".repeat(400)),
+        ("crlf.txt", "to be\r\nor not\r\n".repeat(30)),
+        ("bom.txt", format!("\u{feff}{}", "to be or not ".repeat(30))),
+        ("emoji.txt", "🦀 नि मे é ".repeat(40)),
+    ] {
+        let file = TempFile::new(name, text.as_bytes());
+        let arguments = ["--data", file.path(), "--preset", "quick"];
+        let steps = ["--steps", "3", "--length", "5"];
+        let output = run("shakespeare", &[arguments, steps].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {errors}");
+    }
+}

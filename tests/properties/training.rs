@@ -1,0 +1,441 @@
+use std::ops::ControlFlow;
+
+use microgpt::gpt::{Gpt, GptConfig, TensorName};
+use microgpt::training::{
+    AdamW, Batch, Event, LrSchedule, SHARDS, TrainConfig, TrainError, Trainer,
+    clip, evaluate, sharded_loss_and_grad, split,
+};
+use ndarray::Dimension;
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::StandardNormal;
+
+use crate::{double, double_model, model, models_apart, random_ids, rng};
+
+/// Tinyshakespeare, where the reader has it: in the file that the environment
+/// names, or where the README's command puts it.
+pub fn tinyshakespeare() -> Option<String> {
+    let path = std::env::var("TINYSHAKESPEARE")
+        .unwrap_or("tinyshakespeare.txt".to_owned());
+    let text = std::fs::read_to_string(&path).ok();
+    if text.is_none() {
+        println!("skipped: there is no {path}; the README says how to get it");
+    }
+    text
+}
+
+#[test]
+fn nine_tenths_are_for_training() {
+    for (n, cut) in [(0, 0), (1, 0), (9, 8), (10, 9), (1_115_394, 1_003_854)] {
+        let data: Vec<usize> = (0..n).collect();
+        let (train, validation) = split(&data);
+        assert_eq!((train.len(), validation.len()), (cut, n - cut));
+        assert!(train.iter().chain(validation).eq(&data));
+    }
+}
+
+proptest! {
+    #[test]
+    fn targets_are_inputs_shifted_by_one(
+        n in 2usize..200, t in 1usize..20, batch_size in 1usize..9, seed in 0u64..99,
+    ) {
+        let data: Vec<u16> = (0..n as u16).collect(); // each id tells its place
+        match Batch::random(&data, batch_size, t, &mut rng(seed)) {
+            Ok(batch) => {
+                prop_assert!(n > t);
+                prop_assert_eq!(batch.inputs.len(), batch_size * t);
+                prop_assert_eq!(batch.targets.len(), batch_size * t);
+                for (x, y) in batch.inputs.iter().zip(&batch.targets) {
+                    prop_assert_eq!(x + 1, *y);
+                }
+                for window in batch.inputs.chunks(t) {
+                    prop_assert!(window.windows(2).all(|w| w[0] + 1 == w[1]));
+                }
+            }
+            Err(error) => {
+                prop_assert!(n <= t);
+                prop_assert_eq!(error, TrainError::TooShort { tokens: n, needed: t + 1 });
+            }
+        }
+    }
+}
+
+#[test]
+fn every_window_comes_up_also_the_first_and_the_last() {
+    let data: Vec<u16> = (0..8).collect();
+    let batch = Batch::random(&data, 4000, 3, &mut rng(1)).unwrap();
+    let mut counts = [0; 8];
+    batch.inputs.chunks(3).for_each(|w| counts[usize::from(w[0])] += 1);
+    assert_eq!(counts[5..], [0; 3]); // 5, 6, 7 would have no target
+    assert!(counts[..5].iter().all(|n| (650..950).contains(n)), "{counts:?}");
+}
+
+#[test]
+fn short_texts_are_refused_and_the_shortest_that_is_not_trains() {
+    let t = 4;
+    let config = TrainConfig { batch_size: 2, ..quick_config(1) };
+    for n in [0, 1, t, t + 1] {
+        let ids = random_ids(n, 11, 1);
+        let mut trainer = Trainer::new(model(1, 1, 4, t, 1), config).unwrap();
+        let step = trainer.take_step(&ids);
+        if n == t + 1 {
+            assert!(step.is_ok());
+        } else {
+            let needed = t + 1;
+            let error = TrainError::TooShort { tokens: n, needed };
+            assert_eq!(step, Err(error));
+        }
+    }
+    let model = model(1, 1, 4, t, 1);
+    assert!(evaluate(&model, &[3]).is_err());
+    assert!(evaluate(&model, &[3, 4]).is_ok());
+}
+
+fn quick_config(steps: usize) -> TrainConfig {
+    TrainConfig {
+        batch_size: 12,
+        schedule: LrSchedule { max_lr: 1e-2, min_lr: 1e-3, warmup: 2, steps },
+        max_norm: 1.0,
+        eval_interval: 5,
+        seed: 3,
+    }
+}
+
+#[test]
+fn shards_add_up_to_the_whole_batch() {
+    use double::training::{Batch, sharded_loss_and_grad};
+    let model = double_model(2, 2, 8, 6, 1);
+    for windows in [1, 2, 7, 8, 9, 12, 17] {
+        let inputs = random_ids(6 * windows, 11, 2);
+        let targets = random_ids(6 * windows, 11, 3);
+        let (loss, grad) = model.loss_and_grad(&inputs, &targets, 6);
+        let batch = Batch { inputs, targets, t: 6 };
+        let mut grads = Vec::new();
+        for _ in 0..2 {
+            // Twice: what the first call left must not be counted again
+            let sharded = sharded_loss_and_grad(&model, &batch, &mut grads);
+            assert!((sharded - loss).abs() < 1e-12);
+            assert!(models_apart(&grads[0], &grad) < 1e-12);
+        }
+        assert!(grads.len() <= SHARDS);
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_bits_on_any_number_of_threads() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| {
+            let data = random_ids(500, 11, 1);
+            let model = model(2, 2, 8, 16, 1);
+            let mut trainer = Trainer::new(model, quick_config(6)).unwrap();
+            let mut losses = Vec::new();
+            trainer
+                .run(&data, &data[..100], |_, event| {
+                    losses.push(event);
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            (losses, trainer.model)
+        })
+    };
+    let one = run(1);
+    for threads in [2, 3, 8] {
+        assert!(run(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
+fn after_one_step_every_tensor_has_moved() {
+    let config = GptConfig {
+        n_layer: 2,
+        n_head: 2,
+        n_embd: 8,
+        block_size: 6,
+        vocab_size: 11,
+    };
+    let model = Gpt::new(config, &mut rng(1)).unwrap();
+    let before = model.clone();
+    let mut trainer = Trainer::new(model, quick_config(10)).unwrap();
+    let data = random_ids(200, 11, 1);
+    trainer.take_step(&data).unwrap();
+    for (old, new) in before.tensors().iter().zip(trainer.model.tensors()) {
+        assert_ne!(old.data, new.data, "{} has not moved", old.name);
+    }
+}
+
+#[test]
+fn one_batch_can_be_learned_by_heart() {
+    let config = GptConfig {
+        n_layer: 2,
+        n_head: 2,
+        n_embd: 32,
+        block_size: 16,
+        vocab_size: 11,
+    };
+    let mut model = Gpt::new(config, &mut rng(1)).unwrap();
+    let (inputs, targets) = (random_ids(64, 11, 1), random_ids(64, 11, 2));
+    let mut optimizer = AdamW::new(&model);
+    optimizer.weight_decay = 0.0;
+    let mut loss = f32::INFINITY;
+    for _ in 0..200 {
+        let (now, grad) = model.loss_and_grad(&inputs, &targets, 16);
+        optimizer.step(&mut model, &grad, 1e-2);
+        loss = now;
+    }
+    assert!(loss < 0.05, "{loss}"); // the targets have nothing to be learned
+}
+
+/// Ten steps of one number, from the formula, in another program's words.
+fn adamw_by_hand(mut w: f64, decay: f64, gradients: &[f64], lr: f64) -> f64 {
+    let (b1, b2, eps) = (0.9f64, 0.99f64, 1e-8);
+    let (mut m, mut v) = (0.0, 0.0);
+    for (i, g) in gradients.iter().enumerate() {
+        let t = i as i32 + 1;
+        w -= lr * decay * w;
+        m = m * b1 + g * (1.0 - b1);
+        v = v * b2 + g * g * (1.0 - b2);
+        let (m_hat, v_hat) = (m / (1.0 - b1.powi(t)), v / (1.0 - b2.powi(t)));
+        w -= lr * m_hat / (v_hat.sqrt() + eps);
+    }
+    w
+}
+
+#[test]
+fn ten_steps_of_adamw_are_the_formula_s() {
+    use double::training::AdamW;
+    let start = double_model(1, 2, 4, 3, 1);
+    let mut rng = rng(2);
+    let gradients: Vec<_> = (0..10)
+        .map(|_| {
+            let mut grad = start.zeros_like();
+            for tensor in grad.tensors_mut() {
+                for g in tensor.data {
+                    *g = rng.sample::<f64, _>(StandardNormal);
+                }
+            }
+            grad
+        })
+        .collect();
+    let mut model = start.clone();
+    let mut optimizer = AdamW::new(&model);
+    for grad in &gradients {
+        optimizer.step(&mut model, grad, 0.01);
+    }
+    for (i, tensor) in start.tensors().iter().enumerate() {
+        let decay = if tensor.shape.ndim() == 2 { 0.1 } else { 0.0 };
+        for (j, &w) in tensor.data.iter().enumerate() {
+            let g: Vec<f64> = gradients
+                .iter()
+                .map(|grad| grad.tensors()[i].data[j])
+                .collect();
+            let by_hand = adamw_by_hand(w, decay, &g, 0.01);
+            let found = model.tensors()[i].data[j];
+            assert!((found - by_hand).abs() < 1e-12, "{} {j}", tensor.name);
+        }
+    }
+}
+
+#[test]
+fn these_tensors_decay_and_no_others() {
+    let model = model(1, 2, 4, 3, 1);
+    let decaying: Vec<String> = model
+        .tensors()
+        .iter()
+        .filter(|tensor| AdamW::decays(tensor))
+        .map(|tensor| tensor.name.to_string())
+        .collect();
+    assert_eq!(
+        decaying,
+        [
+            "embeddings.token",
+            "embeddings.position",
+            "blocks.0.attention.qkv.weight",
+            "blocks.0.attention.proj.weight",
+            "blocks.0.mlp.up.weight",
+            "blocks.0.mlp.down.weight",
+        ]
+    );
+}
+
+#[test]
+fn the_rate_rises_then_falls_along_a_cosine() {
+    let schedule =
+        LrSchedule { max_lr: 1.0, min_lr: 0.1, warmup: 9, steps: 109 };
+    // nanoGPT's: (step + 1)/(warmup + 1), then a cosine over the rest
+    let known = [
+        (0, 0.1),
+        (4, 0.5),
+        (8, 0.9),
+        (9, 1.0),
+        (34, 0.1 + 0.9 * 0.853_553_4),
+        (59, 0.55),
+        (109, 0.1),
+        (1_000_000, 0.1),
+    ];
+    for (step, lr) in known {
+        assert!((schedule.at(step) - lr).abs() < 1e-6, "{step}");
+    }
+    let all: Vec<f32> = (9..=109).map(|step| schedule.at(step)).collect();
+    assert!(all.windows(2).all(|pair| pair[1] < pair[0]));
+    let nothing = LrSchedule { max_lr: 1.0, min_lr: 0.1, warmup: 0, steps: 0 };
+    assert_eq!(nothing.at(0), 0.1);
+}
+
+#[test]
+fn clipping_shortens_the_whole_gradient_and_keeps_its_direction() {
+    let model = model(1, 2, 4, 3, 1);
+    let length = |model: &Gpt| -> f32 {
+        let tensors = model.tensors().into_iter();
+        tensors.flat_map(|t| t.data).map(|x| x * x).sum::<f32>().sqrt()
+    };
+    let before = length(&model);
+    let mut short = model.clone();
+    assert!((clip(&mut short, 0.5) / before - 1.0).abs() < 1e-6);
+    assert!((length(&short) - 0.5).abs() < 1e-6);
+    let ratio = 0.5 / before;
+    for (a, b) in model.tensors().iter().zip(short.tensors()) {
+        for (a, b) in a.data.iter().zip(b.data) {
+            assert!((a * ratio - b).abs() < 1e-6);
+        }
+    }
+    let mut same = model.clone();
+    clip(&mut same, before * 1.01);
+    assert_eq!(same, model);
+}
+
+#[test]
+fn evaluation_scores_every_token_but_the_first_once() {
+    let model = double_model(1, 2, 8, 5, 1);
+    for n in [2, 5, 6, 7, 11, 13] {
+        let data = random_ids(n, 11, 1);
+        let mut total = 0.0;
+        for start in (0..n - 1).step_by(5) {
+            let end = (start + 5).min(n - 1);
+            let (x, y) = (&data[start..end], &data[start + 1..end + 1]);
+            total += model.loss(x, y, end - start) * (end - start) as f64;
+        }
+        let found = double::training::evaluate(&model, &data).unwrap();
+        assert!((found - total / (n - 1) as f64).abs() < 1e-12, "{n}");
+    }
+}
+
+#[test]
+fn a_run_reports_every_step_and_evaluates_at_intervals() {
+    let data = random_ids(300, 11, 1);
+    let mut trainer =
+        Trainer::new(model(1, 2, 8, 6, 1), quick_config(12)).unwrap();
+    let (mut steps, mut evaluations) = (Vec::new(), Vec::new());
+    let mut losses = Vec::new();
+    trainer
+        .run(&data[..200], &data[200..], |trainer, event| {
+            match event {
+                Event::Step(report) => {
+                    assert_eq!(trainer.step, report.step + 1);
+                    assert_eq!(
+                        report.lr,
+                        trainer.config.schedule.at(report.step)
+                    );
+                    losses.push(f64::from(report.loss));
+                    steps.push(report.step);
+                }
+                Event::Evaluation(evaluation) => {
+                    let now = evaluate(&trainer.model, &data[200..]).unwrap();
+                    assert_eq!(evaluation.validation_loss, now);
+                    let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+                    let expected = (!losses.is_empty()).then_some(mean);
+                    assert_eq!(evaluation.train_loss, expected);
+                    losses.clear();
+                    evaluations.push(evaluation.step);
+                }
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(steps, (0..12).collect::<Vec<_>>());
+    assert_eq!(evaluations, [0, 5, 10, 12]);
+}
+
+#[test]
+fn an_observer_can_break_off() {
+    let data = random_ids(300, 11, 1);
+    let mut trainer =
+        Trainer::new(model(1, 2, 8, 6, 1), quick_config(100)).unwrap();
+    trainer
+        .run(&data, &data, |_, event| match event {
+            Event::Step(report) if report.step == 6 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+        .unwrap();
+    assert_eq!(trainer.step, 7);
+}
+
+#[test]
+fn a_run_that_explodes_stops_and_names_step_and_tensor() {
+    let data = random_ids(300, 11, 1);
+    let mut model = model(1, 2, 8, 6, 1);
+    model.blocks[0].mlp.up.weight[[2, 3]] = f32::NAN;
+    let broken = model.clone();
+    let mut trainer = Trainer::new(model, quick_config(100)).unwrap();
+    let error = trainer.run(&data, &data, |_, _| ControlFlow::Continue(()));
+    let field = "mlp.up.weight";
+    let tensor = Some(TensorName { block: Some(0), field });
+    assert_eq!(error, Err(TrainError::NonFinite { step: 0, tensor }));
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "step 0: the loss is no longer a number; first in \
+         blocks.0.mlp.up.weight; train with a smaller learning rate"
+    );
+    let kept = trainer.model.tensors();
+    for (old, new) in broken.tensors().iter().zip(kept) {
+        let bits =
+            |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(old.data), bits(new.data), "the model was changed");
+    }
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let good = quick_config(1);
+    let rate = |max_lr| LrSchedule { max_lr, ..good.schedule };
+    for (config, name) in [
+        (TrainConfig { batch_size: 0, ..good }, "batch_size"),
+        (TrainConfig { eval_interval: 0, ..good }, "eval_interval"),
+        (TrainConfig { schedule: rate(-1.0), ..good }, "lr"),
+        (TrainConfig { schedule: rate(f32::NAN), ..good }, "lr"),
+        (TrainConfig { max_norm: 0.0, ..good }, "max_norm"),
+        (TrainConfig { max_norm: f32::NAN, ..good }, "max_norm"),
+    ] {
+        let error = Trainer::new(model(1, 1, 4, 4, 1), config).unwrap_err();
+        assert!(
+            matches!(error, TrainError::Setting { name: n, .. } if n == name)
+        );
+        assert!(error.to_string().starts_with(name));
+    }
+}
+
+#[test]
+fn weights_and_batches_come_from_streams_of_their_own() {
+    // Drawing more weights must not change which batches are drawn
+    let batches = |n_layer| {
+        let model = model(n_layer, 1, 4, 4, 1);
+        let mut trainer = Trainer::new(model, quick_config(1)).unwrap();
+        let data: Vec<u16> = (0..1000).map(|i| i % 11).collect();
+        Batch::random(&data, 5, 4, &mut trainer.rng).unwrap()
+    };
+    assert_eq!(batches(1), batches(3));
+    let mut weights = ChaCha8Rng::seed_from_u64(3);
+    let trainer = Trainer::new(model(1, 1, 4, 4, 1), quick_config(1)).unwrap();
+    let mut batches = trainer.rng;
+    assert_ne!(weights.random::<u64>(), batches.random::<u64>());
+}
+
+#[test]
+fn sharding_reports_the_loss_of_the_batch() {
+    let model = model(1, 2, 8, 6, 1);
+    let batch =
+        Batch::random(&random_ids(90, 11, 1), 5, 6, &mut rng(1)).unwrap();
+    let loss = sharded_loss_and_grad(&model, &batch, &mut Vec::new());
+    let whole = model.loss(&batch.inputs, &batch.targets, 6);
+    assert!((loss - whole).abs() < 1e-5, "{loss} {whole}");
+}
