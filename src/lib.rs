@@ -78,7 +78,7 @@ pub type Matrix = ndarray::Array2<Float>;
 #[inline]
 pub fn exp(x: Float) -> Float {
     const ROUND: f32 = 12_582_912.0; // 1.5·2²³: adding it rounds to an integer
-    const LN_2_HIGH: f32 = 0.693_359_375; // exact in ten bits
+    const LN_2_HIGH: f32 = 355.0 / 512.0; // ln 2 in nine bits
     const LN_2_LOW: f32 = -2.121_944_4e-4; // the rest of ln 2
     let x = x.clamp(-87.0, 87.0);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;

@@ -13,6 +13,8 @@
 //! `Vector`, `Matrix` and `exp` from the crate's root, and the crates `ndarray`,
 //! `rand` and `rand_distr`.
 
+use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
+
 use ndarray::{ArrayRef2, Axis, linalg::general_mat_mul, s};
 use rand::Rng;
 
@@ -211,8 +213,8 @@ impl CausalSelfAttention {
         Self { n_head, qkv, proj }
     }
 
-    /// In each window and head, `y = softmax(q·kᵀ/√D)·v`, as [`attend`] does it;
-    /// the heads side by side, `[N, C]`, then pass through `proj`.
+    /// In each window and head, `y = softmax(q·kᵀ/√D)·v`; the heads side by
+    /// side, `[N, C]`, then pass through `proj`.
     ///
     /// # Shapes
     /// - `x`: `[N, C]`, windows of `t` rows one behind the other
@@ -329,7 +331,7 @@ fn gate(x: Float) -> Float {
 }
 
 /// `2√(2/π)`.
-const TWO_ROOT_TWO_OVER_PI: Float = 1.595_769_121_605_730_7;
+const TWO_ROOT_TWO_OVER_PI: Float = (FRAC_2_SQRT_PI * SQRT_2) as Float;
 /// The weight of the cubic term.
 const CUBIC: Float = 0.044715;
 

@@ -1,7 +1,7 @@
 //! The chapters once more, in double precision: the very same files, beside
 //! another `Float`. Here differences can be measured to ten digits.
 
-#![allow(dead_code, clippy::useless_conversion)]
+#![allow(dead_code)]
 
 /// Double precision.
 pub type Float = f64;
