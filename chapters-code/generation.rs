@@ -94,7 +94,7 @@ fn trained(tokenizer: &CharTokenizer) -> Result<Gpt, Box<dyn Error>> {
     };
     let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1))?;
     let steps = 400;
-    let schedule = LrSchedule { max_lr: 1e-2, min_lr: 1e-3, warmup: 20, steps };
+    let schedule = LrSchedule { max_lr: 3e-3, min_lr: 3e-4, warmup: 20, steps };
     let config = TrainConfig {
         batch_size: 8,
         schedule,

@@ -39,7 +39,7 @@ fn pipeline() -> Result<(), Box<dyn Error>> {
 
     // Training: 500 steps of 8 windows each
     let steps = 500;
-    let schedule = LrSchedule { max_lr: 1e-2, min_lr: 1e-3, warmup: 20, steps };
+    let schedule = LrSchedule { max_lr: 3e-3, min_lr: 3e-4, warmup: 20, steps };
     let config = TrainConfig {
         batch_size: 8,
         schedule,

@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The learning rate, and the loss it leads to
     let steps = 200;
-    let schedule = LrSchedule { max_lr: 1e-2, min_lr: 1e-3, warmup: 20, steps };
+    let schedule = LrSchedule { max_lr: 3e-3, min_lr: 3e-4, warmup: 20, steps };
     let config = TrainConfig {
         batch_size: 8,
         schedule,
