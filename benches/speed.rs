@@ -117,7 +117,6 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
         .use_current_thread()
         .build_global()
         .expect("the first pool of the process");
-    let peak = threads as f64 * peak_gflops();
     let mut rng = ChaCha8Rng::seed_from_u64(1337);
     let model = Gpt::new(config, &mut rng).expect("validated");
     let data: Vec<u16> =
@@ -170,6 +169,8 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
         }
     };
     let median = times[times.len() / 2];
+    let peak_rss_mib = peak_rss_mib();
+    let peak = threads as f64 * peak_gflops(); // after the memory is read off
     let gflops = (tokens * flop) as f64 / median / 1e9;
     println!(
         "{{\"peer\": \"microgpt\", \"mode\": \"{mode}\", \"config\": \"{}\", \
@@ -183,7 +184,7 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
         tokens as f64 / median,
         gflops / peak,
         times.len(),
-        peak_rss_mib(),
+        peak_rss_mib,
     );
 }
 

@@ -18,6 +18,8 @@ use orientation::{flat, flat_mut, numerical_gradient};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use tokenization::{CharTokenizer, TokenizerError};
 
+use ndarray::linalg::general_mat_mul;
+
 type Float = f64;
 type Matrix = ndarray::Array2<Float>;
 

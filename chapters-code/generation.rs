@@ -31,6 +31,8 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use tokenization::CharTokenizer;
 use training::{LrSchedule, TrainConfig, Trainer, split};
 
+use ndarray::linalg::general_mat_mul;
+
 type Float = f64;
 type Vector = ndarray::Array1<Float>;
 type Matrix = ndarray::Array2<Float>;

@@ -17,6 +17,8 @@ use gpt::{ConfigError, Gpt, GptConfig};
 use orientation::numerical_gradient;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
+use ndarray::linalg::general_mat_mul;
+
 type Float = f64;
 type Vector = ndarray::Array1<Float>;
 type Matrix = ndarray::Array2<Float>;

@@ -16,8 +16,8 @@ use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::orientation::{Rung, ladder};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{
-    Evaluation, Event, LrSchedule, SHARDS, TrainConfig, TrainError, Trainer,
-    split,
+    Evaluation, Event, LrSchedule, PIECE, SHARDS, TrainConfig, TrainError,
+    Trainer, split,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -297,7 +297,8 @@ fn prompt(
 /// backward pass.
 fn training_bytes(recipe: &Recipe, config: GptConfig) -> f64 {
     let params = config.num_params().unwrap_or(usize::MAX) as f64;
-    let windows = recipe.batch_size.div_ceil(SHARDS) as f64;
+    let windows = recipe.batch_size.div_ceil(SHARDS);
+    let windows = windows.min((PIECE / config.block_size).max(1)) as f64;
     let shards = recipe.batch_size.min(SHARDS) as f64;
     let working = shards.min(rayon::current_num_threads() as f64);
     let (t, c) = (config.block_size as f64, config.n_embd as f64);

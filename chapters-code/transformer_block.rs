@@ -16,6 +16,8 @@ use orientation::{flat, numerical_gradient};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use transformer_block::{Block, LayerNorm, gelu};
 
+use ndarray::linalg::general_mat_mul;
+
 type Float = f64;
 type Vector = ndarray::Array1<Float>;
 type Matrix = ndarray::Array2<Float>;

@@ -9,15 +9,15 @@
 
 use std::fmt;
 
-use ndarray::{ArrayRef, Dimension, IxDyn, linalg::general_mat_mul};
+use ndarray::{ArrayRef, Dimension, IxDyn};
 use rand::Rng;
 
 use super::embeddings::{Embeddings, EmbeddingsCache};
-use super::orientation::{flat, flat_mut, rows_mut, softmax};
+use super::orientation::{flat, flat_mut, product, rows_mut, softmax};
 use super::transformer_block::{
     Block, BlockCache, CausalSelfAttention, LayerNorm, LayerNormCache,
 };
-use super::{Float, Matrix};
+use super::{Float, Matrix, general_mat_mul};
 
 /// The five numbers that fix a model's shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl Gpt {
             blocks.push(cache);
         }
         let (x, norm) = self.norm.forward(&x);
-        let logits = x.dot(&self.embeddings.token.t()); // [N, V]
+        let logits = product(&x, &self.embeddings.token.t()); // [N, V]
         (logits, GptCache { embeddings, blocks, norm, x })
     }
 
@@ -210,7 +210,7 @@ impl Gpt {
     pub fn backward(&self, cache: &GptCache, dlogits: &Matrix, grad: &mut Gpt) {
         let dtoken = &mut grad.embeddings.token;
         general_mat_mul(1.0, &dlogits.t(), &cache.x, 1.0, dtoken);
-        let dx = dlogits.dot(&self.embeddings.token); // [N, C]
+        let dx = product(dlogits, &self.embeddings.token); // [N, C]
         let mut dx = self.norm.backward(&cache.norm, dx, &mut grad.norm);
         let blocks = self.blocks.iter().zip(&cache.blocks);
         for ((block, cache), grad) in blocks.zip(&mut grad.blocks).rev() {

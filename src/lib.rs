@@ -14,8 +14,9 @@
 //! | [`training`] | batches, AdamW, the learning-rate schedule, the loop |
 //! | [`generation`] | sampling, the key-value cache, streams of text |
 //!
-//! The four items below are all that a module needs from this file. Whoever
-//! carries a module into another crate declares them beside it.
+//! The five items below are all that a module needs from this file. Whoever
+//! carries a module into another crate declares them beside it; `general_mat_mul`
+//! can then be ndarray's own.
 //!
 //! ```
 //! use microgpt::generation::{Generator, Sampler};
@@ -42,7 +43,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// Not `forbid`: the slicing macro of ndarray carries an `allow` of its own.
+// Not `forbid`: ndarray's slicing macro carries an `allow` of its own, and
+// `general_mat_mul` below needs one.
 #![deny(unsafe_code)]
 
 pub mod embeddings;
@@ -52,6 +54,8 @@ pub mod orientation;
 pub mod tokenization;
 pub mod training;
 pub mod transformer_block;
+
+use ndarray::ArrayRef2;
 
 /// The number that everything is made of. The tests compile the same modules
 /// once more with `f64` here, where gradients can be checked to ten digits.
@@ -93,4 +97,60 @@ pub fn exp(x: Float) -> Float {
     let p = p * r + 1.0;
     // The low bits of `shifted` hold n: move them to where exponents live
     p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()))
+}
+
+/// `c ← α·a·b + β·c`, where nearly all the time of training goes.
+///
+/// The same in every respect but speed as the function of this name in
+/// [`ndarray::linalg`]. Multiplying matrices fast is an art of its own (the
+/// operands are cut into blocks that fit the caches, and copied into the order
+/// in which a kernel, written for one kind of processor, wants to meet them);
+/// we leave it to the crate `gemm`, which practises it best.
+///
+/// # Shapes
+/// - `a`: `[M, K]`, `b`: `[K, N]`, `c`: `[M, N]`, each with any strides
+///
+/// # Panics
+/// If the shapes do not fit.
+#[allow(unsafe_code)]
+pub fn general_mat_mul(
+    alpha: Float,
+    a: &ArrayRef2<Float>,
+    b: &ArrayRef2<Float>,
+    beta: Float,
+    c: &mut ArrayRef2<Float>,
+) {
+    let ((m, k), n) = (a.dim(), b.ncols());
+    assert_eq!(b.nrows(), k, "general_mat_mul: a and b do not fit");
+    assert_eq!(c.dim(), (m, n), "general_mat_mul: c does not fit");
+    let strides = |x: &ArrayRef2<Float>| (x.strides()[0], x.strides()[1]);
+    let ((a_row, a_column), (b_row, b_column)) = (strides(a), strides(b));
+    let (c_row, c_column) = strides(c);
+    let product = gemm_f32::gemm::f32::get_gemm_fn();
+    // SAFETY: pointers, strides and (checked) shapes are those of three arrays
+    // borrowed for the length of the call, `c` alone for writing.
+    unsafe {
+        // `gemm` prefers columns: cᵀ = bᵀ·aᵀ
+        product(
+            n,
+            m,
+            k,
+            c.as_mut_ptr(),
+            c_row,
+            c_column,
+            beta != 0.0,
+            b.as_ptr(),
+            b_row,
+            b_column,
+            a.as_ptr(),
+            a_row,
+            a_column,
+            beta,
+            alpha,
+            false,
+            false,
+            false,
+            gemm_common::Parallelism::None,
+        );
+    }
 }

@@ -5,8 +5,8 @@
 //! language models there are, tables of counts, whose losses form the *ladder*
 //! on which every later loss is placed.
 //!
-//! To copy this module, bring `Float` and `exp` from the crate's root
-//! and the crates `ndarray` and `rand`.
+//! To copy this module, bring `Float`, `Matrix`, `exp` and
+//! `general_mat_mul` from the crate's root and the crates `ndarray` and `rand`.
 
 use std::collections::HashMap;
 use std::slice::{ChunksExact, ChunksExactMut};
@@ -14,7 +14,7 @@ use std::slice::{ChunksExact, ChunksExactMut};
 use ndarray::{ArrayRef, ArrayRef2, Dimension};
 use rand::{Rng, RngExt};
 
-use super::{Float, exp};
+use super::{Float, Matrix, exp, general_mat_mul};
 
 /// An array's numbers as one slice, row by row.
 ///
@@ -53,6 +53,16 @@ pub fn rows(x: &ArrayRef2<Float>) -> ChunksExact<'_, Float> {
 pub fn rows_mut(x: &mut ArrayRef2<Float>) -> ChunksExactMut<'_, Float> {
     let columns = x.ncols();
     flat_mut(x).chunks_exact_mut(columns)
+}
+
+/// `a·b`, the product of two matrices.
+///
+/// # Panics
+/// If `a` has not as many columns as `b` rows.
+pub fn product(a: &ArrayRef2<Float>, b: &ArrayRef2<Float>) -> Matrix {
+    let mut c = Matrix::zeros((a.nrows(), b.ncols()));
+    general_mat_mul(1.0, a, b, 0.0, &mut c);
+    c
 }
 
 /// How many partial sums a long sum is kept in.

@@ -72,29 +72,41 @@ impl Batch {
 /// A shard is what one thread works on, and floats added in another order give
 /// another sum. So the shards do not depend on the number of threads, and
 /// their gradients are added in a fixed order.
-pub const SHARDS: usize = 8;
+pub const SHARDS: usize = 4;
+
+/// About how many positions of a shard go through the model together.
+///
+/// Enough to keep a processor's multipliers busy; more would only take more
+/// memory, for all that the backward pass has to remember.
+pub const PIECE: usize = 512; // positions
 
 /// The mean loss over a batch; its gradient is left in `grads[0]`.
 ///
-/// Each shard of the batch is worked on by one thread and has a gradient of its
-/// own in `grads`, which grows as needed and should be kept for the next call.
+/// Each shard of the batch is worked on by one thread, piece by piece, and has
+/// a gradient of its own in `grads`, which grows as needed and should be kept
+/// for the next call.
+///
+/// # Panics
+/// As [`Gpt::loss`].
 pub fn sharded_loss_and_grad(
     model: &Gpt,
     batch: &Batch,
     grads: &mut Vec<Gpt>,
 ) -> Float {
     let Batch { inputs, targets, t } = batch;
-    let windows = (inputs.len() / t).div_ceil(SHARDS).max(1); // in each shard
-    let shards = inputs.len().div_ceil(windows * t).max(1);
+    let shard = (inputs.len() / t).div_ceil(SHARDS).max(1) * t;
+    let piece = (PIECE / t).max(1) * t; // whole windows, like a shard
+    let shards = inputs.len().div_ceil(shard).max(1);
     grads.resize_with(shards, || model.zeros_like());
     let scale = 1.0 / inputs.len() as Float;
     let losses: Vec<Float> = inputs
-        .par_chunks(windows * t)
-        .zip(targets.par_chunks(windows * t))
+        .par_chunks(shard)
+        .zip(targets.par_chunks(shard))
         .zip(grads.par_iter_mut())
         .map(|((inputs, targets), grad)| {
             grad.fill_with_zeros();
-            model.accumulate(inputs, targets, *t, scale, grad)
+            let pieces = inputs.chunks(piece).zip(targets.chunks(piece));
+            pieces.map(|(x, y)| model.accumulate(x, y, *t, scale, grad)).sum()
         })
         .collect();
     if let Some((first, others)) = grads.split_first_mut() {

@@ -10,17 +10,17 @@
 //! `N = B·T` rows.
 //!
 //! To copy this module, bring `orientation` and `embeddings` beside it, `Float`,
-//! `Vector`, `Matrix` and `exp` from the crate's root, and the crates `ndarray`,
+//! `Vector`, `Matrix`, `exp` and `general_mat_mul` from the crate's root, and the crates `ndarray`,
 //! `rand` and `rand_distr`.
 
 use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
 
-use ndarray::{ArrayRef2, Axis, linalg::general_mat_mul, s};
+use ndarray::{ArrayRef2, Axis, s};
 use rand::Rng;
 
 use super::embeddings::normal;
-use super::orientation::{dot, flat, flat_mut, rows, rows_mut, softmax, sum};
-use super::{Float, Matrix, Vector, exp};
+use super::orientation::{dot, product, rows, rows_mut, softmax, sum};
+use super::{Float, Matrix, Vector, exp, general_mat_mul};
 
 /// A linear layer: `y = x·W + b`.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,7 @@ impl Linear {
         let shape = (x.nrows(), self.bias.len());
         let mut y = Matrix::zeros(shape); // [N, out]
         y += &self.bias;
-        add_product(&x, &self.weight, &mut y);
+        general_mat_mul(1.0, &x, &self.weight, 1.0, &mut y);
         (y, LinearCache { x })
     }
 
@@ -78,25 +78,7 @@ impl Linear {
     ) -> Matrix {
         general_mat_mul(1.0, &cache.x.t(), dy, 1.0, &mut grad.weight);
         grad.bias += &dy.sum_axis(Axis(0));
-        dy.dot(&self.weight.t()) // [N, in]
-    }
-}
-
-/// `y += x·W`.
-///
-/// A general product first copies `W` into an order that suits many rows of
-/// `x`. For a single row, the common case when text is generated one token at a
-/// time, that copy costs more than the product: then each row of `W`, scaled,
-/// is added where it stands.
-fn add_product(x: &Matrix, weight: &Matrix, y: &mut Matrix) {
-    if x.nrows() > 1 {
-        return general_mat_mul(1.0, x, weight, 1.0, y);
-    }
-    let y = flat_mut(y);
-    for (&x, weight) in flat(x).iter().zip(rows(weight)) {
-        for (y, weight) in y.iter_mut().zip(weight) {
-            *y += x * weight;
-        }
+        product(dy, &self.weight.t()) // [N, in]
     }
 }
 
@@ -312,7 +294,7 @@ fn attend_backward(
 ) {
     let scale = 1.0 / (q.ncols() as Float).sqrt();
     general_mat_mul(1.0, &att.t(), dy, 0.0, dv); // [T, D]
-    let mut ds = dy.dot(&v.t()); // dA, [T, T]
+    let mut ds = product(dy, &v.t()); // dA, [T, T]
     for (att, ds) in rows(att).zip(rows_mut(&mut ds)) {
         let mean = dot(att, ds); // the mean of dA under the weights A
         for (att, ds) in att.iter().zip(ds) {

@@ -3,6 +3,8 @@
 
 #![allow(dead_code)]
 
+pub use ndarray::linalg::general_mat_mul;
+
 /// Double precision.
 pub type Float = f64;
 /// A row of numbers.
