@@ -12,8 +12,8 @@ use ndarray::s;
 use rand::{Rng, RngExt};
 
 use super::gpt::Gpt;
-use super::orientation::{dot, flat, rows, rows_mut, softmax};
-use super::transformer_block::CausalSelfAttention;
+use super::orientation::{dot, flat, rows, softmax};
+use super::transformer_block::{CausalSelfAttention, attend};
 use super::{Float, Matrix};
 
 /// How to pick a token from scores: which may be picked, and how boldly.
@@ -171,9 +171,6 @@ impl KvCache {
 
 /// Attention of new positions over all up to their own, of which the first
 /// `old` are in the cache; the new ones are added to it.
-///
-/// One query at a time: what it may look at is what there is, so nothing needs
-/// to be masked.
 fn attend_cached(
     attention: &CausalSelfAttention,
     x: Matrix,
@@ -187,21 +184,13 @@ fn attend_cached(
     let new = s![old..old + n, ..];
     keys.slice_mut(new).assign(&qkv.slice(s![.., c..2 * c]));
     values.slice_mut(new).assign(&qkv.slice(s![.., 2 * c..]));
-    let scale = 1.0 / (d as Float).sqrt();
     let mut y = Matrix::zeros((n, c));
-    for (i, (y, qkv)) in rows_mut(&mut y).zip(rows(&qkv)).enumerate() {
-        for head in (0..c).step_by(d).map(|left| left..left + d) {
-            let q = &qkv[head.clone()];
-            let past = rows(keys).take(old + i + 1);
-            let mut att: Vec<Float> =
-                past.map(|k| scale * dot(q, &k[head.clone()])).collect();
-            softmax(&mut att);
-            for (att, v) in att.iter().zip(rows(values)) {
-                for (y, v) in y[head.clone()].iter_mut().zip(&v[head.clone()]) {
-                    *y += att * v;
-                }
-            }
-        }
+    for left in (0..c).step_by(d) {
+        let head = s![..old + n, left..left + d];
+        let q = qkv.slice(s![.., left..left + d]);
+        let mut att = Matrix::zeros((n, old + n));
+        let mut y = y.slice_mut(s![.., left..left + d]);
+        attend([&q, &keys.slice(head), &values.slice(head)], &mut att, &mut y);
     }
     attention.proj.forward(y).0
 }

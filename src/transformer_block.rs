@@ -19,7 +19,9 @@ use ndarray::{ArrayRef2, Axis, s};
 use rand::Rng;
 
 use super::embeddings::normal;
-use super::orientation::{dot, product, rows, rows_mut, softmax, sum};
+use super::orientation::{
+    dot, flat, flat_mut, product, rows, rows_mut, softmax, sum,
+};
 use super::{Float, Matrix, Vector, exp, general_mat_mul};
 
 /// A linear layer: `y = x·W + b`.
@@ -257,35 +259,56 @@ impl CausalSelfAttention {
     }
 }
 
+/// How many queries are worked on together in [`attend`].
+///
+/// The later half of a window's keys is of no use to the earlier half of its
+/// queries. In blocks of this many, most of those products are never formed.
+const BLOCK: usize = 64;
+
 /// One head looking at one window: `A = softmax(q·kᵀ/√D)`, `y = A·v`.
 ///
-/// Row `i` of `A` is the softmax of the first `i + 1` scores and zero beyond:
+/// The queries are those of the last positions that there are keys of: all of
+/// them in training, only the newest when text is generated. A query's row of
+/// `A` is the softmax of its scores up to its own position, and zero beyond:
 /// the future does not take part.
 ///
 /// # Shapes
-/// - `q`, `k`, `v`, `y`: `[T, D]`
-/// - `att`: `[T, T]`
+/// - `q`, `y`: `[Q, D]`; `k`, `v`: `[T, D]`, `T ≥ Q`
+/// - `att`: `[Q, T]`; all zero when it comes
 ///
 /// Vaswani et al. (2017), §3.2.1.
-fn attend(
+pub fn attend(
     [q, k, v]: [&ArrayRef2<Float>; 3],
     att: &mut ArrayRef2<Float>,
     y: &mut ArrayRef2<Float>,
 ) {
     let scale = 1.0 / (q.ncols() as Float).sqrt();
-    general_mat_mul(scale, q, &k.t(), 0.0, att); // [T, T]
-    for (i, scores) in rows_mut(att).enumerate() {
-        let (past, future) = scores.split_at_mut(i + 1);
-        softmax(past);
-        future.fill(0.0);
+    let old = k.nrows() - q.nrows();
+    for start in (0..q.nrows()).step_by(BLOCK) {
+        let end = q.nrows().min(start + BLOCK);
+        let (queries, keys) = (s![start..end, ..], s![..old + end, ..]);
+        let mut att = att.slice_mut(s![start..end, ..old + end]);
+        let (q, k, v) = (q.slice(queries), k.slice(keys), v.slice(keys));
+        general_mat_mul(scale, &q, &k.t(), 0.0, &mut att);
+        for (i, mut scores) in att.outer_iter_mut().enumerate() {
+            let scores = flat_mut(&mut scores);
+            let (past, future) = scores.split_at_mut(old + start + i + 1);
+            softmax(past);
+            future.fill(0.0);
+        }
+        general_mat_mul(1.0, &att, &v, 0.0, &mut y.slice_mut(queries));
     }
-    general_mat_mul(1.0, att, v, 0.0, y); // [T, D]
 }
 
 /// `dV = Aᵀ·dY` and `dA = dY·Vᵀ`; through the softmax, row by row,
 /// `dS = A∘(dA − ⟨A, dA⟩)`; then `dQ = dS·K/√D` and `dK = dSᵀ·Q/√D`.
 ///
 /// Where `A` is zero, beyond the diagonal, so is `dS`.
+///
+/// # Shapes
+/// - `q`, `k`, `v`, `dy` and their gradients: `[T, D]`; `dk` and `dv` all zero
+///   when they come
+/// - `att`: `[T, T]`
 fn attend_backward(
     [q, k, v]: [&ArrayRef2<Float>; 3],
     att: &ArrayRef2<Float>,
@@ -293,16 +316,24 @@ fn attend_backward(
     [dq, dk, dv]: [&mut ArrayRef2<Float>; 3],
 ) {
     let scale = 1.0 / (q.ncols() as Float).sqrt();
-    general_mat_mul(1.0, &att.t(), dy, 0.0, dv); // [T, D]
-    let mut ds = product(dy, &v.t()); // dA, [T, T]
-    for (att, ds) in rows(att).zip(rows_mut(&mut ds)) {
-        let mean = dot(att, ds); // the mean of dA under the weights A
-        for (att, ds) in att.iter().zip(ds) {
-            *ds = att * (*ds - mean);
+    for start in (0..q.nrows()).step_by(BLOCK) {
+        let end = q.nrows().min(start + BLOCK);
+        let (queries, keys) = (s![start..end, ..], s![..end, ..]);
+        let att = att.slice(s![start..end, ..end]);
+        let (q, k, v) = (q.slice(queries), k.slice(keys), v.slice(keys));
+        let dy = dy.slice(queries);
+        general_mat_mul(1.0, &att.t(), &dy, 1.0, &mut dv.slice_mut(keys));
+        let mut ds = product(&dy, &v.t()); // dA, [end − start, end]
+        for (att, ds) in att.outer_iter().zip(rows_mut(&mut ds)) {
+            let att = flat(&att);
+            let mean = dot(att, ds); // the mean of dA under the weights A
+            for (att, ds) in att.iter().zip(ds) {
+                *ds = att * (*ds - mean);
+            }
         }
+        general_mat_mul(scale, &ds, &k, 0.0, &mut dq.slice_mut(queries));
+        general_mat_mul(scale, &ds.t(), &q, 1.0, &mut dk.slice_mut(keys));
     }
-    general_mat_mul(scale, &ds, k, 0.0, dq); // [T, D]
-    general_mat_mul(scale, &ds.t(), q, 0.0, dk); // [T, D]
 }
 
 /// `σ(2u)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that GELU lets

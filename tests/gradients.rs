@@ -25,9 +25,17 @@ const MODEL: Float = 1e-6;
 const H: Float = 1e-5;
 
 /// The shapes `(B, T, C, H)` that attention and blocks are checked at: one
-/// head, one position, one window, and the general case.
-const SHAPES: [(usize, usize, usize, usize); 5] =
-    [(1, 4, 4, 1), (3, 1, 6, 2), (1, 7, 6, 3), (2, 5, 8, 2), (2, 3, 8, 8)];
+/// head, one position, one window, the general case, as many heads as numbers,
+/// and windows long enough to be worked on in two blocks and in three.
+const SHAPES: [(usize, usize, usize, usize); 7] = [
+    (1, 4, 4, 1),
+    (3, 1, 6, 2),
+    (1, 7, 6, 3),
+    (2, 5, 8, 2),
+    (2, 3, 8, 8),
+    (2, 70, 2, 1),
+    (1, 131, 4, 2),
+];
 
 fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
