@@ -263,7 +263,7 @@ impl CausalSelfAttention {
 ///
 /// The later half of a window's keys is of no use to the earlier half of its
 /// queries. In blocks of this many, most of those products are never formed.
-const BLOCK: usize = 64;
+const BLOCK: usize = 32;
 
 /// One head looking at one window: `A = softmax(q·kᵀ/√D)`, `y = A·v`.
 ///

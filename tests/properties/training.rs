@@ -1,5 +1,6 @@
 use std::ops::ControlFlow;
 
+use approx::assert_abs_diff_eq;
 use microgpt::gpt::{Gpt, GptConfig, TensorName};
 use microgpt::training::{
     AdamW, Batch, Event, LrSchedule, PIECE, SHARDS, TrainConfig, TrainError,
@@ -275,7 +276,7 @@ fn the_rate_rises_then_falls_along_a_cosine() {
         (1_000_000, 0.1),
     ];
     for (step, lr) in known {
-        assert!((schedule.at(step) - lr).abs() < 1e-6, "{step}");
+        assert_abs_diff_eq!(schedule.at(step), lr, epsilon = 1e-6);
     }
     let all: Vec<f32> = (9..=109).map(|step| schedule.at(step)).collect();
     assert!(all.windows(2).all(|pair| pair[1] < pair[0]));
@@ -438,5 +439,5 @@ fn sharding_reports_the_loss_of_the_batch() {
         Batch::random(&random_ids(90, 11, 1), 5, 6, &mut rng(1)).unwrap();
     let loss = sharded_loss_and_grad(&model, &batch, &mut Vec::new());
     let whole = model.loss(&batch.inputs, &batch.targets, 6);
-    assert!((loss - whole).abs() < 1e-5, "{loss} {whole}");
+    assert_abs_diff_eq!(loss, whole, epsilon = 1e-5);
 }

@@ -1,3 +1,4 @@
+use approx::assert_abs_diff_eq;
 use microgpt::transformer_block as single;
 use ndarray::{Axis, s};
 use proptest::prelude::*;
@@ -140,9 +141,9 @@ fn layer_norm_of_a_spike_is_the_known_row() {
     let (y, _) = LayerNorm::new(4).forward(&x);
     // Variance 3/16 over four entries (not three), ε inside the root
     let rstd = 1.0 / (0.1875f64 + 1e-5).sqrt();
-    assert!((y[[0, 0]] - 0.75 * rstd).abs() < 1e-12);
-    assert!((y[[0, 0]] - 1.732005).abs() < 1e-6); // with n − 1: 1.5
-    assert!((y[[0, 1]] + 0.577335).abs() < 1e-6);
+    assert_abs_diff_eq!(y[[0, 0]], 0.75 * rstd, epsilon = 1e-12);
+    assert_abs_diff_eq!(y[[0, 0]], 1.732005, epsilon = 1e-6); // n − 1: 1.5
+    assert_abs_diff_eq!(y[[0, 1]], -0.577335, epsilon = 1e-6);
 }
 
 #[test]
