@@ -123,7 +123,7 @@ fn recipe(options: &Options) -> Recipe {
         },
         Preset::Standard => Recipe {
             n_layer: 4, n_head: 4, n_embd: 128, block_size: 64, batch_size: 16,
-            steps: 1000, lr: 2e-3, weight_decay: 0.1, eval_interval: 100,
+            steps: 1500, lr: 3e-3, weight_decay: 0.1, eval_interval: 150,
         },
         Preset::Long => Recipe {
             n_layer: 4, n_head: 8, n_embd: 256, block_size: 256, batch_size: 8,
@@ -304,7 +304,8 @@ fn training_bytes(recipe: &Recipe, config: GptConfig) -> f64 {
     let (t, c) = (config.block_size as f64, config.n_embd as f64);
     let block = 18.0 * c + config.n_head as f64 * t; // numbers for a position
     let row = config.n_layer as f64 * block + 2.0 * config.vocab_size as f64;
-    4.0 * (params * (3.0 + shards) + working * windows * t * row)
+    let batch = recipe.batch_size as f64 * t; // inputs and targets, 2 bytes each
+    4.0 * (params * (3.0 + shards) + working * windows * t * row + batch)
 }
 
 fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) {
