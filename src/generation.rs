@@ -69,7 +69,7 @@ impl Sampler {
         }
         order.sort_unstable_by(by_score);
         let highest = score(&order[0]);
-        let mut probs = vec![1.0; order.len()];
+        let mut probs = vec![1.0; order.len()]; // right where k is 1
         if k > 1 {
             for (p, id) in probs.iter_mut().zip(&order) {
                 *p = (score(id) - highest) / self.temperature;

@@ -249,7 +249,7 @@ fn a_tensor_s_shape_is_as_long_as_its_data() {
 }
 
 #[test]
-fn loss_and_grad_agree_with_loss_and_with_apart() {
+fn the_loss_is_the_mean_of_minus_log_p() {
     let model = double_model(1, 1, 4, 3, 2);
     let (x, y) = (random_ids(6, 11, 1), random_ids(6, 11, 2));
     let (logits, _) = model.forward(&x, 3);
