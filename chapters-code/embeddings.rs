@@ -13,12 +13,12 @@ mod orientation;
 #[allow(dead_code)]
 mod tokenization;
 
-use embeddings::Embeddings;
-use orientation::{flat, flat_mut, numerical_gradient};
+use embeddings::{Embeddings, normal};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{array, concatenate, s};
+use orientation::{dot, flat, flat_mut, numerical_gradient, rows};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use tokenization::{CharTokenizer, TokenizerError};
-
-use ndarray::linalg::general_mat_mul;
 
 type Float = f64;
 type Matrix = ndarray::Array2<Float>;
@@ -29,55 +29,144 @@ fn exp(x: Float) -> Float {
 
 fn main() -> Result<(), TokenizerError> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
+    look_up();
+    directions(&mut rng);
+    cat_sat(&mut rng)?;
+    adding(&mut rng);
+    way_back();
+    check(&mut rng);
+    Ok(())
+}
 
-    // A look-up is a product with rows that are one in one place
-    let layer = Embeddings::new(5, 4, 3, &mut rng);
-    let one_hot = Matrix::from_shape_fn((4, 5), |(n, id)| {
-        f64::from(u8::from([2, 0, 2, 4][n] == id))
+/// Three tokens, two numbers each, three positions.
+fn small() -> Embeddings {
+    Embeddings {
+        token: array![[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]],
+        position: array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]],
+    }
+}
+
+// ANCHOR: look_up
+/// A look-up is a product with rows that are one in one place.
+fn look_up() {
+    println!("[look-up]");
+    let layer = small();
+    let ids = [2, 0, 2];
+    let (looked_up, _) = layer.forward(&ids, 3);
+    println!("ids 2 0 2, looked up:\n{looked_up:.1}");
+    let one_hot = Matrix::from_shape_fn((3, 3), |(n, id)| {
+        Float::from(u8::from(usize::from(ids[n]) == id))
     });
+    println!("as rows of zeros and a one:\n{one_hot:.0}");
     let product = one_hot.dot(&layer.token) + &layer.position;
-    let (looked_up, _) = layer.forward(&[2, 0, 2, 4], 4);
-    println!("ids 2 0 2 4, looked up:\n{looked_up:.4}");
-    println!("the same as a product: {}\n", looked_up == product);
+    println!("the product is the same: {}", product == looked_up);
+}
+// ANCHOR_END: look_up
 
-    // Without positions, an order is not to be seen
-    let tokenizer = CharTokenizer::new("acst ")?;
-    let cat = tokenizer.encode("cat sat")?;
-    let sat = tokenizer.encode("sat cat")?;
-    let mut layer = Embeddings::new(5, 7, 3, &mut rng);
-    let mean = |layer: &Embeddings, ids: &[u16]| {
-        layer.forward(ids, 7).0.mean_axis(ndarray::Axis(0))
+/// How nearly at right angles random vectors stand.
+fn directions(rng: &mut ChaCha8Rng) {
+    println!("[random directions]");
+    println!("width  typical cosine  1/√width");
+    for c in [4, 16, 64, 256, 1024] {
+        let x = normal((100, c), 0.02, rng);
+        let mut sum_of_squares = 0.0;
+        for (i, a) in rows(&x).enumerate() {
+            for b in rows(&x).take(i) {
+                let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+                sum_of_squares += cosine * cosine;
+            }
+        }
+        let typical = (sum_of_squares / (50.0 * 99.0)).sqrt();
+        println!("{c:>5}  {typical:14.3}  {:8.3}", 1.0 / (c as Float).sqrt());
+    }
+}
+
+// ANCHOR: cat_sat
+/// Without positions, an order is not to be seen.
+fn cat_sat(rng: &mut ChaCha8Rng) -> Result<(), TokenizerError> {
+    println!("[cat sat]");
+    let tokenizer = CharTokenizer::new("cat sat")?;
+    let ids = ["cat sat", "sat cat"].map(|text| tokenizer.encode(text));
+    let [cat_sat, sat_cat] = ids;
+    let (cat_sat, sat_cat) = (cat_sat?, sat_cat?);
+    let mut layer = Embeddings::new(5, 7, 3, rng);
+    let apart = |layer: &Embeddings| {
+        let (a, _) = layer.forward(&cat_sat, 7);
+        let (b, _) = layer.forward(&sat_cat, 7);
+        let c = (&a.row(0) - &b.row(4)).mapv(Float::abs).sum(); // the c's
+        let all = (a.sum_axis(ndarray::Axis(0)) - b.sum_axis(ndarray::Axis(0)))
+            .mapv(Float::abs)
+            .sum(); // the seven vectors together, in no order
+        (c, all)
     };
-    let differ = |layer: &Embeddings| -> Float {
-        let means = mean(layer, &cat).zip(mean(layer, &sat));
-        means.map_or(0.0, |(a, b)| (a - b).map(|x| x.abs()).sum())
-    };
-    let row = |layer: &Embeddings, ids: &[u16], i: usize| {
-        layer.forward(ids, 7).0.row(i).to_owned()
-    };
-    let moved = &row(&layer, &cat, 0) - &row(&layer, &sat, 4);
-    println!("c at 0 and c at 4 differ by {moved:.4}");
+    let (c, all) = apart(&layer);
+    println!("with positions:    the c moves by {c:.4}, the sum by {all:.4}");
     layer.position.fill(0.0);
-    let moved = &row(&layer, &cat, 0) - &row(&layer, &sat, 4);
-    println!("without positions        by {moved:.4}");
-    println!("and the two sentences by {:.4}\n", differ(&layer));
+    let (c, all) = apart(&layer);
+    println!("without positions: the c moves by {c:.4}, the sum by {all:.4}");
+    Ok(())
+}
+// ANCHOR_END: cat_sat
 
-    // Gradients of a repeated token add
-    let layer = Embeddings::new(5, 3, 2, &mut rng);
-    let dy = ndarray::array![[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]];
+/// A sum through one matrix is two vectors side by side through two.
+fn adding(rng: &mut ChaCha8Rng) {
+    println!("[adding]");
+    let token = normal((1, 4), 1.0, rng);
+    let position = normal((1, 4), 1.0, rng);
+    let w = normal((4, 3), 1.0, rng);
+    let sum = (&token + &position).dot(&w);
+    let (Ok(beside), Ok(doubled)) = (
+        concatenate(ndarray::Axis(1), &[token.view(), position.view()]),
+        concatenate(ndarray::Axis(0), &[w.view(), w.view()]),
+    ) else {
+        unreachable!("the shapes fit");
+    };
+    println!("added, then one W:     {sum:.4}");
+    println!("side by side, W twice: {:.4}", beside.dot(&doubled));
+    // Against a matrix that has two halves of its own
+    let token_part = normal((8, 3), 1.0, rng);
+    let top = token_part.slice(s![..4, ..]);
+    let bottom = token_part.slice(s![4.., ..]);
+    let apart = token.dot(&top) + position.dot(&bottom);
+    println!("two different halves:  {apart:.4}");
+}
+
+// ANCHOR: way_back
+/// Gradients of a repeated token add.
+fn way_back() {
+    println!("[way back]");
+    let layer = small();
+    let mut grad = small();
+    flat_mut(&mut grad.token).fill(0.0);
+    flat_mut(&mut grad.position).fill(0.0);
+    let (_, cache) = layer.forward(&[2, 0, 2], 3);
+    let dy = array![[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]];
+    layer.backward(&cache, &dy, &mut grad);
+    println!("gradient of the token table:\n{:.0}", grad.token);
+    println!("gradient of the position table:\n{:.0}", grad.position);
+}
+// ANCHOR_END: way_back
+
+/// The derived gradient against the measured one.
+fn check(rng: &mut ChaCha8Rng) {
+    println!("[check]");
+    let layer = Embeddings::new(5, 4, 3, rng);
     let mut grad = layer.clone();
     flat_mut(&mut grad.token).fill(0.0);
     flat_mut(&mut grad.position).fill(0.0);
-    let (_, cache) = layer.forward(&[3, 1, 3], 3);
+    let ids = [3, 1, 3, 3, 0, 1, 4, 4]; // two windows of four
+    let dy = normal((8, 3), 1.0, rng);
+    let (_, cache) = layer.forward(&ids, 4);
     layer.backward(&cache, &dy, &mut grad);
-    println!("ids 3 1 3, gradient of the token table:\n{:.4}", grad.token);
     let measured = numerical_gradient(flat(&layer.token), 1e-5, |data| {
         let mut layer = layer.clone();
         flat_mut(&mut layer.token).copy_from_slice(data);
-        (layer.forward(&[3, 1, 3], 3).0 * &dy).sum()
+        (layer.forward(&ids, 4).0 * &dy).sum()
     });
-    let apart = flat(&grad.token).iter().zip(&measured);
-    let worst = apart.fold(0.0, |w: Float, (a, b)| w.max((a - b).abs()));
-    println!("the measured one differs by less than 1e-8: {}", worst < 1e-8);
-    Ok(())
+    println!("derived, row 3 of the token table: {:.4}", grad.token.row(3));
+    println!("measured:                          {:.4?}", &measured[9..12]);
+    println!("row 2, which no id named:          {:.4}", grad.token.row(2));
+    let pairs = flat(&grad.token).iter().zip(&measured);
+    let worst = pairs.fold(0.0, |w: Float, (a, b)| w.max((a - b).abs()));
+    println!("largest difference below 1e-8: {}", worst < 1e-8);
 }

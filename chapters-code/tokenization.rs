@@ -10,34 +10,109 @@ const SONNETS: &str = include_str!("data/sonnets.txt");
 
 fn main() -> Result<(), TokenizerError> {
     let tokenizer = CharTokenizer::new(SONNETS)?;
-    let vocabulary: String = tokenizer.vocabulary().iter().collect();
-    println!("{} characters: {vocabulary:?}", tokenizer.vocab_size());
+    by_hand()?;
+    vocabulary(&tokenizer);
+    there_and_back(&tokenizer)?;
+    strangers(&tokenizer);
+    what_is_a_character()?;
+    frequencies(&tokenizer)?;
+    units();
+    Ok(())
+}
 
-    // A line of verse, character by character
+// ANCHOR: by_hand
+/// Six characters, five of them different.
+fn by_hand() -> Result<(), TokenizerError> {
+    println!("[by hand]");
+    let tokenizer = CharTokenizer::new("to be")?;
+    println!("vocabulary {:?}", tokenizer.vocabulary());
+    println!("\"to be\" is {:?}", tokenizer.encode("to be")?);
+    println!("\"beet\"  is {:?}", tokenizer.encode("beet")?);
+    println!("[1, 2, 2, 0, 3, 4, 2] is {:?}", {
+        tokenizer.decode(&[1, 2, 2, 0, 3, 4, 2])?
+    });
+    Ok(())
+}
+// ANCHOR_END: by_hand
+
+fn vocabulary(tokenizer: &CharTokenizer) {
+    println!("[vocabulary]");
+    println!("{} characters, in order:", tokenizer.vocab_size());
+    let vocabulary: String = tokenizer.vocabulary().iter().collect();
+    println!("{vocabulary:?}");
+}
+
+/// A line of verse, character by character, and back.
+fn there_and_back(tokenizer: &CharTokenizer) -> Result<(), TokenizerError> {
+    println!("[there and back]");
     let line = "Shall I compare thee";
     let ids = tokenizer.encode(line)?;
-    for (c, id) in line.chars().zip(&ids) {
-        print!("{c}:{id} ");
-    }
-    println!("\nand back: {:?}", tokenizer.decode(&ids)?);
+    println!("{line:?}\n{ids:?}\n{:?}", tokenizer.decode(&ids)?);
+    Ok(())
+}
 
-    // What the sonnets never wrote
-    for text in ["Sonnet № 18", "naïve"] {
+// ANCHOR: strangers
+/// What the sonnets never wrote.
+fn strangers(tokenizer: &CharTokenizer) {
+    println!("[strangers]");
+    for text in ["Sonnet 18", "naïve café"] {
         match tokenizer.encode(text) {
             Ok(ids) => println!("{text:?} is {ids:?}"),
-            Err(error) => println!("{text:?}: {error}"),
+            Err(error) => println!("{text:?}:\n  {error}"),
         }
     }
+    match tokenizer.decode(&[12, 34, 59]) {
+        Ok(text) => println!("{text:?}"),
+        Err(error) => println!("{error}"),
+    }
+}
+// ANCHOR_END: strangers
 
-    // One letter to the eye, one or two characters, two or three bytes
-    for text in ["e", "é", "e\u{301}", "नि"] {
+/// One letter to the eye; so many characters, so many bytes.
+fn what_is_a_character() -> Result<(), TokenizerError> {
+    println!("[characters]");
+    println!("seen  bytes  characters  vocabulary");
+    for text in ["e", "é", "e\u{301}", "नि", "🦀"] {
         let tokenizer = CharTokenizer::new(text)?;
-        println!(
-            "{text}: {} bytes, {} characters, vocabulary {:?}",
-            text.len(),
-            text.chars().count(),
-            tokenizer.vocabulary(),
-        );
+        let points: Vec<String> = tokenizer
+            .vocabulary()
+            .iter()
+            .map(|&c| format!("U+{:04X}", u32::from(c)))
+            .collect();
+        let (bytes, characters) = (text.len(), text.chars().count());
+        println!("{text}\t{bytes}\t{characters}\t{}", points.join(" "));
     }
     Ok(())
+}
+
+/// Which characters the sonnets are made of.
+fn frequencies(tokenizer: &CharTokenizer) -> Result<(), TokenizerError> {
+    println!("[frequencies]");
+    let ids = tokenizer.encode(SONNETS)?;
+    let mut counts = vec![0; tokenizer.vocab_size()];
+    ids.iter().for_each(|&id| counts[usize::from(id)] += 1);
+    let mut order: Vec<usize> = (0..counts.len()).collect();
+    order.sort_by_key(|&id| std::cmp::Reverse(counts[id]));
+    let share = |id: usize| 100.0 * counts[id] as f64 / ids.len() as f64;
+    for &id in order.iter().take(5).chain(order.iter().rev().take(3).rev()) {
+        let c = tokenizer.vocabulary()[id];
+        println!("{c:?} {:>6} times {:5.2} %", counts[id], share(id));
+    }
+    Ok(())
+}
+
+/// What one position of a window is worth, by the unit of the tokenizer.
+fn units() {
+    println!("[bits per byte]");
+    let per_byte = |loss: f64, tokens: f64, bytes: f64| {
+        loss * tokens / bytes / std::f64::consts::LN_2
+    };
+    println!(
+        "1.7 nats a character, a byte each: {:.3}",
+        per_byte(1.7, 1.0, 1.0)
+    );
+    println!(
+        "3.4 nats a token of four bytes:    {:.3}",
+        per_byte(3.4, 1.0, 4.0)
+    );
 }

@@ -11,13 +11,16 @@ use rand_distr::StandardNormal;
 
 use super::{Float, Matrix};
 
+// ANCHOR: normal
 /// A matrix whose entries are drawn from `N(0, std²)`, row by row.
 pub fn normal(shape: (usize, usize), std: Float, rng: &mut impl Rng) -> Matrix {
     Matrix::from_shape_simple_fn(shape, || {
         std * rng.sample::<Float, _>(StandardNormal)
     })
 }
+// ANCHOR_END: normal
 
+// ANCHOR: embeddings
 /// The two tables: what a token is, and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
@@ -33,7 +36,9 @@ pub struct EmbeddingsCache {
     ids: Vec<u16>, // [N]
     t: usize,      // positions in each window
 }
+// ANCHOR_END: embeddings
 
+// ANCHOR: embeddings_new
 impl Embeddings {
     /// Draws both tables from `N(0, 0.02²)`, as GPT-2 does.
     ///
@@ -49,7 +54,11 @@ impl Embeddings {
             position: normal((block_size, n_embd), 0.02, rng),
         }
     }
+}
+// ANCHOR_END: embeddings_new
 
+// ANCHOR: embeddings_forward
+impl Embeddings {
     /// Looks up and adds: `yₙ = token[idₙ] + position[n mod T]`.
     ///
     /// # Shapes
@@ -68,7 +77,9 @@ impl Embeddings {
         (y, EmbeddingsCache { ids: ids.to_vec(), t })
     }
 }
+// ANCHOR_END: embeddings_forward
 
+// ANCHOR: embeddings_backward
 impl Embeddings {
     /// Adds each row's gradient to the two rows that it was looked up from.
     ///
@@ -92,3 +103,4 @@ impl Embeddings {
         }
     }
 }
+// ANCHOR_END: embeddings_backward

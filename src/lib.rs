@@ -47,16 +47,20 @@
 // `general_mat_mul` below needs one.
 #![deny(unsafe_code)]
 
-pub mod embeddings;
-pub mod generation;
-pub mod gpt;
+// ANCHOR: modules
 pub mod orientation;
 pub mod tokenization;
-pub mod training;
+pub mod embeddings;
 pub mod transformer_block;
+pub mod gpt;
+pub mod training;
+pub mod generation;
+// ANCHOR_END: modules
 
+use gemm_common::Parallelism;
 use ndarray::ArrayRef2;
 
+// ANCHOR: types
 /// The number that everything is made of. The tests compile the same modules
 /// once more with `f64` here, where gradients can be checked to ten digits.
 pub type Float = f32;
@@ -66,7 +70,9 @@ pub type Vector = ndarray::Array1<Float>;
 
 /// A table of numbers, `[N, C]`: one row per position.
 pub type Matrix = ndarray::Array2<Float>;
+// ANCHOR_END: types
 
+// ANCHOR: exp
 /// `eˣ`, in a form that the compiler can do for many `x` at once.
 ///
 /// With `n` the integer nearest to `x/ln 2` and `r = x − n·ln 2`, so that
@@ -98,14 +104,14 @@ pub fn exp(x: Float) -> Float {
     // The low bits of `shifted` hold n: move them to where exponents live
     p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()))
 }
+// ANCHOR_END: exp
 
+// ANCHOR: general_mat_mul
 /// `c ← α·a·b + β·c`, where nearly all the time of training goes.
 ///
-/// The same in every respect but speed as the function of this name in
-/// [`ndarray::linalg`]. Multiplying matrices fast is an art of its own (the
-/// operands are cut into blocks that fit the caches, and copied into the order
-/// in which a kernel, written for one kind of processor, wants to meet them);
-/// we leave it to the crate `gemm`, which practises it best.
+/// ndarray's function of this name, faster. Multiplying matrices is an art of
+/// its own (blocks that fit the caches, copied into the order in which a kernel
+/// for one kind of processor wants to meet them); the crate `gemm` practises it.
 ///
 /// # Shapes
 /// - `a`: `[M, K]`, `b`: `[K, N]`, `c`: `[M, N]`, each with any strides
@@ -131,26 +137,14 @@ pub fn general_mat_mul(
     // borrowed for the length of the call, `c` alone for writing.
     unsafe {
         // `gemm` prefers columns: cᵀ = bᵀ·aᵀ
+        #[rustfmt::skip]
         product(
-            n,
-            m,
-            k,
-            c.as_mut_ptr(),
-            c_row,
-            c_column,
-            beta != 0.0,
-            b.as_ptr(),
-            b_row,
-            b_column,
-            a.as_ptr(),
-            a_row,
-            a_column,
-            beta,
-            alpha,
-            false,
-            false,
-            false,
-            gemm_common::Parallelism::None,
+            n, m, k,
+            c.as_mut_ptr(), c_row, c_column, beta != 0.0,
+            b.as_ptr(), b_row, b_column,
+            a.as_ptr(), a_row, a_column,
+            beta, alpha, false, false, false, Parallelism::None,
         );
     }
 }
+// ANCHOR_END: general_mat_mul

@@ -16,6 +16,7 @@ use rand::{Rng, RngExt};
 
 use super::{Float, Matrix, exp, general_mat_mul};
 
+// ANCHOR: flat
 /// An array's numbers as one slice, row by row.
 ///
 /// # Panics
@@ -54,7 +55,9 @@ pub fn rows_mut(x: &mut ArrayRef2<Float>) -> ChunksExactMut<'_, Float> {
     let columns = x.ncols();
     flat_mut(x).chunks_exact_mut(columns)
 }
+// ANCHOR_END: flat
 
+// ANCHOR: product
 /// `a·b`, the product of two matrices.
 ///
 /// # Panics
@@ -64,7 +67,9 @@ pub fn product(a: &ArrayRef2<Float>, b: &ArrayRef2<Float>) -> Matrix {
     general_mat_mul(1.0, a, b, 0.0, &mut c);
     c
 }
+// ANCHOR_END: product
 
+// ANCHOR: sum
 /// How many partial sums a long sum is kept in.
 ///
 /// Additions of floats may not be reordered by the compiler, so one running sum
@@ -83,7 +88,9 @@ pub fn sum(x: &[Float]) -> Float {
     }
     lanes.iter().sum::<Float>() + rest.iter().sum::<Float>()
 }
+// ANCHOR_END: sum
 
+// ANCHOR: dot
 /// `Σᵢ aᵢ·bᵢ`, in sixteen partial sums.
 ///
 /// # Panics
@@ -101,7 +108,9 @@ pub fn dot(a: &[Float], b: &[Float]) -> Float {
     let rest = a_rest.iter().zip(b_rest).map(|(a, b)| a * b);
     lanes.iter().sum::<Float>() + rest.sum::<Float>()
 }
+// ANCHOR_END: dot
 
+// ANCHOR: max
 /// The largest entry; `−∞` of an empty slice.
 pub fn max(x: &[Float]) -> Float {
     let larger = |a: Float, b: Float| if b > a { b } else { a };
@@ -114,7 +123,9 @@ pub fn max(x: &[Float]) -> Float {
     }
     lanes.iter().chain(rest).fold(Float::NEG_INFINITY, |a, &b| larger(a, b))
 }
+// ANCHOR_END: max
 
+// ANCHOR: softmax
 /// Turns scores into probabilities, in place: `pᵢ = exp(zᵢ) / Σⱼ exp(zⱼ)`.
 ///
 /// Returns `ln Σⱼ exp(zⱼ)`, which a loss needs: `−ln pᵢ` is that minus `zᵢ`.
@@ -131,7 +142,9 @@ pub fn softmax(z: &mut [Float]) -> Float {
     }
     largest + total.ln()
 }
+// ANCHOR_END: softmax
 
+// ANCHOR: numerical_gradient
 /// The gradient of `f` at `x`, measured: `∂f/∂xᵢ ≈ (f(x+h·eᵢ) − f(x−h·eᵢ)) / 2h`.
 ///
 /// Central differences err by `h²/6` times the third derivative, and by rounding
@@ -155,7 +168,9 @@ pub fn numerical_gradient(
         })
         .collect()
 }
+// ANCHOR_END: numerical_gradient
 
+// ANCHOR: count_model
 /// What followed one context in the training text.
 #[derive(Clone, Copy, Debug, Default)]
 struct Followers {
@@ -176,7 +191,9 @@ pub struct CountModel<'a> {
     counts: HashMap<&'a [char], u32>,
     followers: HashMap<&'a [char], Followers>,
 }
+// ANCHOR_END: count_model
 
+// ANCHOR: count_model_new
 impl<'a> CountModel<'a> {
     /// Counts every run of 1 to `order` characters of `text`.
     ///
@@ -203,7 +220,9 @@ impl<'a> CountModel<'a> {
         Self { order, vocabulary, counts, followers }
     }
 }
+// ANCHOR_END: count_model_new
 
+// ANCHOR: count_model_probability
 impl CountModel<'_> {
     /// The probability of the last character of `run` after the ones before it.
     ///
@@ -232,7 +251,11 @@ impl CountModel<'_> {
         let (total, kinds) = (followers.total as f64, followers.kinds as f64);
         (count as f64 + kinds * shorter) / (total + kinds)
     }
+}
+// ANCHOR_END: count_model_probability
 
+// ANCHOR: count_model_cross_entropy
+impl CountModel<'_> {
     /// The mean of `−ln P` over every character of `text` that has a full
     /// context before it, in nats per character.
     ///
@@ -242,7 +265,11 @@ impl CountModel<'_> {
         let count = runs.len() as f64;
         runs.map(|run| -self.probability(run).ln()).sum::<f64>() / count
     }
+}
+// ANCHOR_END: count_model_cross_entropy
 
+// ANCHOR: count_model_sample
+impl CountModel<'_> {
     /// Draws the character that follows `context`.
     pub fn sample(&self, context: &[char], rng: &mut impl Rng) -> char {
         let mut run = context.to_vec();
@@ -258,7 +285,9 @@ impl CountModel<'_> {
         run[context.len()] // rounding left a crumb: the last one takes it
     }
 }
+// ANCHOR_END: count_model_sample
 
+// ANCHOR: ladder
 /// One rung of the [`ladder`]: a model that anyone can build by counting, and
 /// what it scores.
 #[derive(Clone, Debug, PartialEq)]
@@ -293,3 +322,4 @@ pub fn ladder(train: &[char], validation: &[char]) -> Vec<Rung> {
     let rungs = NAMES.iter().zip(losses);
     rungs.map(|(&name, loss)| Rung { name, loss: loss / count }).collect()
 }
+// ANCHOR_END: ladder

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+// ANCHOR: char_tokenizer
 /// Maps characters to ids `0..vocab_size` and back.
 ///
 /// An id is a name: neighbouring ids mean nothing to each other. Ids are `u16`,
@@ -15,7 +16,9 @@ use std::fmt;
 pub struct CharTokenizer {
     vocabulary: Vec<char>, // sorted, distinct; the id is the index
 }
+// ANCHOR_END: char_tokenizer
 
+// ANCHOR: char_tokenizer_new
 impl CharTokenizer {
     /// The most distinct characters a vocabulary can hold.
     pub const MAX_VOCAB_SIZE: usize = 1 << 16;
@@ -49,7 +52,11 @@ impl CharTokenizer {
             None => Ok(Self { vocabulary }),
         }
     }
+}
+// ANCHOR_END: char_tokenizer_new
 
+// ANCHOR: char_tokenizer_vocabulary
+impl CharTokenizer {
     /// The vocabulary, sorted: the character with id `i` is at index `i`.
     pub fn vocabulary(&self) -> &[char] {
         &self.vocabulary
@@ -60,7 +67,9 @@ impl CharTokenizer {
         self.vocabulary.len()
     }
 }
+// ANCHOR_END: char_tokenizer_vocabulary
 
+// ANCHOR: encode
 impl CharTokenizer {
     /// Looks up the id of every character.
     ///
@@ -83,7 +92,11 @@ impl CharTokenizer {
         let vocab_size = self.vocab_size();
         Err(TokenizerError::UnknownCharacters { unknown, vocab_size })
     }
+}
+// ANCHOR_END: encode
 
+// ANCHOR: decode
+impl CharTokenizer {
     /// Looks up the character of every id: the inverse of
     /// [`encode`](CharTokenizer::encode).
     ///
@@ -99,7 +112,9 @@ impl CharTokenizer {
         ids.iter().enumerate().map(character).collect()
     }
 }
+// ANCHOR_END: decode
 
+// ANCHOR: tokenizer_error
 /// What can be wrong with a text, a list of ids or a saved vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenizerError {
@@ -129,6 +144,7 @@ pub enum TokenizerError {
         vocab_size: usize,
     },
 }
+// ANCHOR_END: tokenizer_error
 
 impl fmt::Display for TokenizerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

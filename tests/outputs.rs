@@ -31,25 +31,86 @@ fn output(example: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// A program's output cut at its headings, lines like `[ladder]`.
+fn sections(output: &str) -> Vec<(String, String)> {
+    let mut sections: Vec<(String, String)> = Vec::new();
+    for line in output.lines() {
+        let heading = line.strip_prefix('[').and_then(|l| l.strip_suffix(']'));
+        let heading =
+            heading.filter(|h| h.starts_with(|c: char| c.is_alphabetic()));
+        match (heading, sections.last_mut()) {
+            (Some(heading), _) => {
+                sections.push((heading.replace(' ', "_"), String::new()));
+            }
+            (None, Some((_, text))) => *text += &format!("{line}\n"),
+            (None, None) => panic!("before the first heading: {line}"),
+        }
+    }
+    sections
+}
+
+/// A snapshot for each section, so that a page can quote one by one.
+fn assert_sections(example: &str, sections: Vec<(String, String)>) {
+    for (heading, text) in sections {
+        assert_snapshot!(format!("{example}_{heading}"), text);
+    }
+}
+
 /// The pipeline trains in `f32`, where processors differ in the last bits, and
 /// what it writes may differ with them: only its length is certain.
 #[test]
 fn orientation_prints() {
-    let output = output("orientation");
-    let (certain, written) = output.split_once("it writes:\n").unwrap();
-    let written = written.strip_suffix('\n').unwrap();
-    assert_eq!(written.chars().count(), 200, "{written}");
-    assert_snapshot!(certain);
+    let mut sections = sections(&output("orientation"));
+    let (heading, written) = sections.pop().unwrap();
+    assert_eq!(heading, "text_again");
+    assert_eq!(written.strip_suffix('\n').unwrap().chars().count(), 200);
+    assert_sections("orientation", sections);
 }
 
 #[test]
 fn tokenization_prints() {
-    assert_snapshot!(output("tokenization"));
+    assert_sections("tokenization", sections(&output("tokenization")));
 }
 
 #[test]
 fn embeddings_prints() {
-    assert_snapshot!(output("embeddings"));
+    assert_sections("embeddings", sections(&output("embeddings")));
+}
+
+#[test]
+fn experiments_print() {
+    assert_sections("experiments", sections(&output("experiments")));
+}
+
+/// The figures in the book are those that the program draws.
+#[test]
+fn figures_are_drawn_from_the_code_as_it_is() {
+    let folder = TempFolder::new("figures");
+    let drawn = run("figures", &[folder.path()]);
+    let errors = String::from_utf8_lossy(&drawn.stderr);
+    assert!(drawn.status.success(), "{errors}");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |folder: &std::path::Path| {
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut files: Vec<_> = files.map(|f| f.unwrap().path()).collect();
+        files.sort();
+        files
+    };
+    let fresh = read(&folder.0);
+    let committed = read(&root.join("book/figures"));
+    let names = |files: &[std::path::PathBuf]| -> Vec<_> {
+        files.iter().map(|f| f.file_name().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&fresh), names(&committed));
+    for (fresh, committed) in fresh.iter().zip(&committed) {
+        let name = committed.display();
+        let [fresh, committed] =
+            [fresh, committed].map(|f| std::fs::read_to_string(f).unwrap());
+        let mut lines = fresh.lines().zip(committed.lines());
+        let differing = lines.find(|(a, b)| a != b);
+        assert_eq!(differing, None, "{name}: cargo run --example figures");
+        assert_eq!(fresh.len(), committed.len(), "{name}");
+    }
 }
 
 #[test]
@@ -206,6 +267,28 @@ fn refusal(arguments: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
     assert!(output.stdout.is_empty(), "{arguments:?} began to work");
     String::from_utf8(output.stderr).unwrap()
+}
+
+/// A folder of the test's own, gone when dropped.
+struct TempFolder(std::path::PathBuf);
+
+impl TempFolder {
+    fn new(name: &str) -> Self {
+        let name = format!("microgpt-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A file of the test's own, gone when dropped.

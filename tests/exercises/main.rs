@@ -1,0 +1,45 @@
+//! The exercises of the book.
+//!
+//! The files in `starters` are the reader's to edit. Each exercise has one
+//! specification, below, and two tests that call it: the reader's, ignored
+//! until asked for, and that of the solution, which must always pass.
+//!
+//! ```sh
+//! cargo test --test exercises -- --ignored tokenization_build
+//! ```
+
+#![allow(unused_variables)] // the starters do not use what they are given
+
+#[path = "../double/mod.rs"]
+mod double;
+mod solutions;
+mod starters;
+
+mod embeddings;
+mod orientation;
+mod tokenization;
+
+/// Asserts that two numbers differ by less than `tolerance`.
+fn assert_close(found: f64, expected: f64, tolerance: f64, what: &str) {
+    let close = (found - expected).abs() <= tolerance;
+    assert!(close || found == expected, "{what}: {found}, not {expected}");
+}
+
+/// The reader's test of an exercise, and the solution's.
+macro_rules! exercise {
+    ($name:ident, $specification:expr, $chapter:ident :: $item:ident) => {
+        mod $name {
+            #[test]
+            #[ignore = "an exercise of the book: edit tests/exercises/starters"]
+            fn reader() {
+                $specification(crate::starters::$chapter::$item);
+            }
+
+            #[test]
+            fn solution() {
+                $specification(crate::solutions::$chapter::$item);
+            }
+        }
+    };
+}
+use exercise;

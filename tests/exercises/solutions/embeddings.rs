@@ -1,0 +1,43 @@
+use crate::double::Matrix;
+use crate::embeddings::{Answers, Products};
+
+// ANCHOR: predict
+/// The three rows add up in the token table; each position was used once. The
+/// width grows sixteenfold, so cosines shrink by the root of sixteen.
+pub const ANSWERS: Answers =
+    Answers { token: [9.0, 12.0], position: [3.0, 4.0], shrinks: 4.0 };
+// ANCHOR_END: predict
+
+// ANCHOR: build
+/// A row for each id, one at its place and zero elsewhere.
+fn one_hot(ids: &[u16], vocab_size: usize) -> Matrix {
+    let mut x = Matrix::zeros((ids.len(), vocab_size));
+    for (n, &id) in ids.iter().enumerate() {
+        x[[n, usize::from(id)]] = 1.0;
+    }
+    x
+}
+
+/// `X·W`, with `X` the one-hot matrix of the ids.
+fn forward(ids: &[u16], table: &Matrix) -> Matrix {
+    one_hot(ids, table.nrows()).dot(table)
+}
+
+/// `Xᵀ·dy`, a row for each of `vocab_size` ids.
+fn backward(ids: &[u16], dy: &Matrix, vocab_size: usize) -> Matrix {
+    one_hot(ids, vocab_size).t().dot(dy)
+}
+
+pub const PRODUCTS: Products = (forward, backward);
+// ANCHOR_END: build
+
+// ANCHOR: explore
+/// Sines at even places, cosines at odd ones: a row for each position.
+pub fn waves(positions: usize, width: usize) -> Matrix {
+    Matrix::from_shape_fn((positions, width), |(p, i)| {
+        let pair = (i / 2 * 2) as f64 / width as f64;
+        let angle = p as f64 / 10000f64.powf(pair);
+        if i % 2 == 0 { angle.sin() } else { angle.cos() }
+    })
+}
+// ANCHOR_END: explore

@@ -1,0 +1,35 @@
+use crate::tokenization::{Answers, Bytes, Units};
+
+// ANCHOR: predict
+/// The space comes first. Each of the two accented letters takes two bytes.
+pub const ANSWERS: Answers =
+    Answers { vocabulary: " abdenr", bread: [2, 6, 4, 1, 3], tokens: [10, 12] };
+// ANCHOR_END: predict
+
+// ANCHOR: build
+/// The bytes of a text, as ids.
+fn encode(text: &str) -> Vec<u16> {
+    text.bytes().map(u16::from).collect()
+}
+
+/// The text again, or the index of the first id that is no byte, or at which
+/// the bytes stop being UTF-8.
+fn decode(ids: &[u16]) -> Result<String, usize> {
+    let byte = |(i, &id): (usize, &u16)| u8::try_from(id).map_err(|_| i);
+    let bytes: Vec<u8> =
+        ids.iter().enumerate().map(byte).collect::<Result<_, _>>()?;
+    String::from_utf8(bytes).map_err(|error| error.utf8_error().valid_up_to())
+}
+
+pub const BYTES: Bytes = (encode, decode);
+// ANCHOR_END: build
+
+// ANCHOR: explore
+/// Bits per byte, from a loss in nats per token.
+fn bits_per_byte(loss: f64, tokens: usize, bytes: usize) -> f64 {
+    loss / std::f64::consts::LN_2 * tokens as f64 / bytes as f64
+}
+
+/// A third: the same surprise, spread over three times as many bytes.
+pub const UNITS: Units = (bits_per_byte, 1.0 / 3.0);
+// ANCHOR_END: explore

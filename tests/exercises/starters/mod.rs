@@ -1,0 +1,5 @@
+//! What the reader edits.
+
+pub mod embeddings;
+pub mod orientation;
+pub mod tokenization;

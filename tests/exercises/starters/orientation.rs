@@ -1,0 +1,27 @@
+use crate::orientation::{Losses, Slope};
+
+// ANCHOR: predict
+/// Your predictions, in nats.
+pub const LOSSES: Losses = Losses {
+    hesitant: f64::NAN, // half of the time 1/2, else 1/4
+    certain: f64::NAN,  // right nine times in ten, then impossible
+};
+// ANCHOR_END: predict
+
+// ANCHOR: build
+/// `ln pᵢ` for each score, where `p = softmax(z)`.
+pub fn log_softmax(z: &[f64]) -> Vec<f64> {
+    todo!("subtract the largest, then the logarithm of the sum")
+}
+// ANCHOR_END: build
+
+// ANCHOR: explore
+/// The one-sided slope `(f(x + h) − f(x)) / h`.
+fn one_sided(f: fn(f64) -> f64, x: f64, h: f64) -> f64 {
+    todo!("one line")
+}
+
+/// And by what factor the error shrinks when `h` is divided by ten: of the
+/// one-sided slope, and of the central one.
+pub const ONE_SIDED: (Slope, [f64; 2]) = (one_sided, [f64::NAN, f64::NAN]);
+// ANCHOR_END: explore

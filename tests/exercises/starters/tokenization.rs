@@ -1,0 +1,36 @@
+use crate::tokenization::{Answers, Bytes, Units};
+
+// ANCHOR: predict
+/// Your predictions.
+pub const ANSWERS: Answers = Answers {
+    vocabulary: "", // of "banana bread", in order
+    bread: [0; 5],  // the ids of "bread"
+    tokens: [0, 0], // of "naïve café": characters, bytes
+};
+// ANCHOR_END: predict
+
+// ANCHOR: build
+/// The bytes of a text, as ids.
+fn encode(text: &str) -> Vec<u16> {
+    todo!("text.bytes()")
+}
+
+/// The text again, or the index of the first id that is no byte, or at which
+/// the bytes stop being UTF-8.
+fn decode(ids: &[u16]) -> Result<String, usize> {
+    todo!("u8::try_from, then String::from_utf8 and what its error knows")
+}
+
+pub const BYTES: Bytes = (encode, decode);
+// ANCHOR_END: build
+
+// ANCHOR: explore
+/// Bits per byte, from a loss in nats per token.
+fn bits_per_byte(loss: f64, tokens: usize, bytes: usize) -> f64 {
+    todo!("the formula of the chapter")
+}
+
+/// And the loss per byte as a share of the loss per character, where every
+/// character takes three bytes.
+pub const UNITS: Units = (bits_per_byte, f64::NAN);
+// ANCHOR_END: explore
