@@ -50,7 +50,9 @@ impl Linear {
         let weight = normal((inputs, outputs), std, rng);
         Self { weight, bias: Vector::zeros(outputs) }
     }
+}
 
+impl Linear {
     /// `y = x·W + b`.
     ///
     /// # Shapes
@@ -66,7 +68,9 @@ impl Linear {
         general_mat_mul(1.0, &x, &self.weight, 1.0, &mut y);
         (y, LinearCache { x })
     }
+}
 
+impl Linear {
     /// `dW += xᵀ·dy`, `db += Σₙ dyₙ`, and returns `dx = dy·Wᵀ`.
     ///
     /// # Shapes
@@ -109,7 +113,9 @@ impl LayerNorm {
     pub fn new(n_embd: usize) -> Self {
         Self { weight: Vector::ones(n_embd), bias: Vector::zeros(n_embd) }
     }
+}
 
+impl LayerNorm {
     /// `x̂ = (x − μ) / √(σ² + ε)` and `y = γ·x̂ + β`, row by row, with `μ` and
     /// `σ²` the mean and the variance (over `C`, not `C − 1`) of the row.
     ///
@@ -133,7 +139,9 @@ impl LayerNorm {
         let y = &x_hat * &self.weight + &self.bias; // [N, C]
         (y, LayerNormCache { x_hat, rstd })
     }
+}
 
+impl LayerNorm {
     /// `dγ += Σₙ dy·x̂`, `dβ += Σₙ dy`, and, with `g = dy·γ` and `⟨·⟩` the mean
     /// over a row, returns `dx = (g − ⟨g⟩ − x̂·⟨g·x̂⟩) / σ`.
     ///
@@ -196,7 +204,9 @@ impl CausalSelfAttention {
         let proj = Linear::new(n_embd, n_embd, proj_std, rng);
         Self { n_head, qkv, proj }
     }
+}
 
+impl CausalSelfAttention {
     /// In each window and head, `y = softmax(q·kᵀ/√D)·v`; the heads side by
     /// side, `[N, C]`, then pass through `proj`.
     ///
@@ -227,7 +237,9 @@ impl CausalSelfAttention {
         let (y, proj_in) = self.proj.forward(y);
         (y, AttentionCache { t, qkv_in, qkv, att, proj_in })
     }
+}
 
+impl CausalSelfAttention {
     /// Back through the output projection, then every head, then `qkv`.
     ///
     /// # Shapes
@@ -395,7 +407,9 @@ impl Mlp {
         let down = Linear::new(4 * n_embd, n_embd, proj_std, rng);
         Self { up, down }
     }
+}
 
+impl Mlp {
     /// `y = down(gelu(up(x)))`.
     ///
     /// # Shapes
@@ -406,7 +420,9 @@ impl Mlp {
         let (y, down_in) = self.down.forward(gelu(&h)); // [N, C]
         (y, MlpCache { up_in, h, down_in })
     }
+}
 
+impl Mlp {
     /// The same three steps, from the last to the first.
     pub fn backward(
         &self,
@@ -464,7 +480,11 @@ impl Block {
             mlp: Mlp::new(n_embd, proj_std, rng),
         }
     }
+}
 
+impl Block {
+    /// `x ← x + attention(norm_1(x))`, then `x ← x + mlp(norm_2(x))`.
+    ///
     /// # Shapes
     /// - `x`: `[N, C]`, windows of `t` rows one behind the other
     /// - returns: `[N, C]`
@@ -479,7 +499,9 @@ impl Block {
         let x = x + &h;
         (x, BlockCache { norm_1, attention, norm_2, mlp })
     }
+}
 
+impl Block {
     /// [`forward`](Block::forward), read from the bottom: a gradient that
     /// reaches a sum goes into both of its terms.
     pub fn backward(
