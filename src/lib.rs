@@ -47,13 +47,13 @@
 // `general_mat_mul` below needs one.
 #![deny(unsafe_code)]
 
-pub mod embeddings;
-pub mod generation;
-pub mod gpt;
 pub mod orientation;
 pub mod tokenization;
-pub mod training;
+pub mod embeddings;
 pub mod transformer_block;
+pub mod gpt;
+pub mod training;
+pub mod generation;
 
 use ndarray::ArrayRef2;
 

@@ -1,0 +1,2 @@
+// ANCHOR: anchor_never_ends
+fn item() {}

@@ -1,0 +1,6 @@
+//! All that is imported here is earlier: `use super::generation` is a comment.
+
+use super::gpt::{Gpt, generation};
+use super::*;
+
+const TEXT: &str = "super::generation::Generator";
