@@ -222,8 +222,8 @@ impl Page {
         while let Some(at) = rest.find([']', '<']) {
             words.push_str(&rest[..at]);
             rest = &rest[at..];
-            let hidden = if rest.starts_with("](") {
-                2 + closing(&rest[2..], '(', ')')
+            let hidden = if let Some(target) = rest.strip_prefix("](") {
+                2 + closing(target, '(', ')')
             } else if is_tag(rest) {
                 rest.find('>').unwrap_or(rest.len())
             } else {
