@@ -40,35 +40,38 @@ fn word_at(text: &str) -> &str {
 pub fn unpaired(text: &str) -> Vec<(usize, String)> {
     let mut faults = Vec::new();
     let mut open: Vec<(usize, &str)> = Vec::new();
+    let mut inside = Vec::new();
     let mut names = BTreeSet::new();
     for Mark { line, name, ends, exact } in marks(text) {
         let begun = open.iter().position(|(_, other)| *other == name);
-        let fault = if !exact {
-            "is not marked by a comment of its own, at column 0"
-        } else if ends && begun.is_none() {
-            "ends, but never began; name the one that did"
-        } else if !ends && !names.insert(name) {
-            "begins a second time; choose another name"
-        } else if !ends && !open.is_empty() {
-            "begins inside of another; end that one first"
-        } else {
-            ""
-        };
-        if !fault.is_empty() {
+        if !exact {
+            let fault = "is not marked by a comment of its own, at column 0";
             faults.push((line, format!("`{name}` {fault}")));
         }
         match begun {
             Some(at) if ends => {
                 open.remove(at);
             }
-            _ if !ends => open.push((line, name)),
-            _ => {}
+            None if ends => {
+                faults.push((line, format!("`{name}` ends, but never began")));
+            }
+            _ => {
+                inside.extend(open.last().map(|outer| (line, name, *outer)));
+                open.push((line, name));
+                if !names.insert(name) {
+                    faults.push((line, format!("`{name}` begins once more")));
+                }
+            }
         }
     }
-    let open = open.into_iter();
-    faults.extend(open.map(|(line, name)| {
-        (line, format!("`{name}` never ends; mark where it does"))
-    }));
+    // Everything is inside of what never ends: that is fault enough
+    inside.retain(|(_, _, outer)| !open.contains(outer));
+    for (line, name, (_, outer)) in inside {
+        let fault = format!("`{name}` begins inside of `{outer}`");
+        faults.push((line, format!("{fault}; end that one first")));
+    }
+    let never = |name| format!("`{name}` never ends; mark where it does");
+    faults.extend(open.into_iter().map(|(line, name)| (line, never(name))));
     faults
 }
 
