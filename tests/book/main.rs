@@ -82,11 +82,16 @@ const LAWS: [(&str, Law); 17] = [
 /// needed is a breach.
 const ALLOWED: Allowed = Allowed { rust: &[], outputs: &[], numbers: &[] };
 
-/// Exceptions for the miniature book: one of each kind is needed, the other
-/// is not.
+/// Exceptions for the miniature book: of each kind, one that is needed and one
+/// that is not.
 const ALLOWED_IN_BROKEN: Allowed = Allowed {
     rust: &[
         ("allowed.md", "let typed = true;", "shows an exception at work"),
+        (
+            "rust_typed_beside_an_exception.md",
+            "let typed = true;",
+            "shows that it excepts no other block",
+        ),
         ("stale_rust.md", "let gone = true;", "the block was taken away"),
     ],
     outputs: &[

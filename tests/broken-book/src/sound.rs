@@ -13,6 +13,7 @@ pub struct Shout<'a> {
 /* A comment /* in a comment */ that opens { and never closes it. */
 impl<'a> Shout<'a> {
     pub fn brackets() -> (char, char, char, &'static str) {
+        ['\\','{'];
         ('{', '\'', '"', r#"{ " ["#)
     }
 }

@@ -1,4 +1,4 @@
-//! A method that no page shows.
+//! A method that no page shows as code.
 
 // ANCHOR: tokenizer
 pub struct Tokenizer {
@@ -6,8 +6,10 @@ pub struct Tokenizer {
 }
 // ANCHOR_END: tokenizer
 
+// ANCHOR: hidden
 impl Tokenizer {
     pub(crate) fn of_the_crate(&self) {}
 
     pub const fn hidden(&self) {}
 }
+// ANCHOR_END: hidden
