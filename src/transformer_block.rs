@@ -24,6 +24,7 @@ use super::orientation::{
 };
 use super::{Float, Matrix, Vector, exp, general_mat_mul};
 
+// ANCHOR: linear
 /// A linear layer: `y = x·W + b`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
@@ -38,7 +39,9 @@ pub struct Linear {
 pub struct LinearCache {
     x: Matrix, // [N, in]
 }
+// ANCHOR_END: linear
 
+// ANCHOR: linear_new
 impl Linear {
     /// Weights from `N(0, std²)`, biases zero.
     pub fn new(
@@ -51,7 +54,9 @@ impl Linear {
         Self { weight, bias: Vector::zeros(outputs) }
     }
 }
+// ANCHOR_END: linear_new
 
+// ANCHOR: linear_forward
 impl Linear {
     /// `y = x·W + b`.
     ///
@@ -69,7 +74,9 @@ impl Linear {
         (y, LinearCache { x })
     }
 }
+// ANCHOR_END: linear_forward
 
+// ANCHOR: linear_backward
 impl Linear {
     /// `dW += xᵀ·dy`, `db += Σₙ dyₙ`, and returns `dx = dy·Wᵀ`.
     ///
@@ -87,7 +94,9 @@ impl Linear {
         product(dy, &self.weight.t()) // [N, in]
     }
 }
+// ANCHOR_END: linear_backward
 
+// ANCHOR: layer_norm
 /// Layer normalization: each row loses its mean and its size, and gets learned
 /// ones instead.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +113,9 @@ pub struct LayerNormCache {
     x_hat: Matrix,    // [N, C]
     rstd: Vec<Float>, // [N]
 }
+// ANCHOR_END: layer_norm
 
+// ANCHOR: layer_norm_new
 impl LayerNorm {
     /// `ε`, which keeps a constant row from a division by zero.
     pub const EPSILON: Float = 1e-5;
@@ -114,7 +125,9 @@ impl LayerNorm {
         Self { weight: Vector::ones(n_embd), bias: Vector::zeros(n_embd) }
     }
 }
+// ANCHOR_END: layer_norm_new
 
+// ANCHOR: layer_norm_forward
 impl LayerNorm {
     /// `x̂ = (x − μ) / √(σ² + ε)` and `y = γ·x̂ + β`, row by row, with `μ` and
     /// `σ²` the mean and the variance (over `C`, not `C − 1`) of the row.
@@ -140,7 +153,9 @@ impl LayerNorm {
         (y, LayerNormCache { x_hat, rstd })
     }
 }
+// ANCHOR_END: layer_norm_forward
 
+// ANCHOR: layer_norm_backward
 impl LayerNorm {
     /// `dγ += Σₙ dy·x̂`, `dβ += Σₙ dy`, and, with `g = dy·γ` and `⟨·⟩` the mean
     /// over a row, returns `dx = (g − ⟨g⟩ − x̂·⟨g·x̂⟩) / σ`.
@@ -168,7 +183,9 @@ impl LayerNorm {
         dx
     }
 }
+// ANCHOR_END: layer_norm_backward
 
+// ANCHOR: attention
 /// Multi-head causal self-attention: every position asks all positions up to
 /// its own, and takes a weighted mean of what they offer.
 #[derive(Clone, Debug, PartialEq)]
@@ -190,7 +207,9 @@ pub struct AttentionCache {
     att: Matrix, // [B·H·T, T]
     proj_in: LinearCache,
 }
+// ANCHOR_END: attention
 
+// ANCHOR: attention_new
 impl CausalSelfAttention {
     /// Weights from `N(0, 0.02²)`; those of the output, which adds to the
     /// residual stream, from `N(0, proj_std²)`.
@@ -205,7 +224,9 @@ impl CausalSelfAttention {
         Self { n_head, qkv, proj }
     }
 }
+// ANCHOR_END: attention_new
 
+// ANCHOR: attention_forward
 impl CausalSelfAttention {
     /// In each window and head, `y = softmax(q·kᵀ/√D)·v`; the heads side by
     /// side, `[N, C]`, then pass through `proj`.
@@ -238,7 +259,9 @@ impl CausalSelfAttention {
         (y, AttentionCache { t, qkv_in, qkv, att, proj_in })
     }
 }
+// ANCHOR_END: attention_forward
 
+// ANCHOR: attention_backward
 impl CausalSelfAttention {
     /// Back through the output projection, then every head, then `qkv`.
     ///
@@ -270,13 +293,17 @@ impl CausalSelfAttention {
         self.qkv.backward(qkv_in, &dqkv, &mut grad.qkv)
     }
 }
+// ANCHOR_END: attention_backward
 
+// ANCHOR: block_size
 /// How many queries are worked on together in [`attend`].
 ///
 /// The later half of a window's keys is of no use to the earlier half of its
 /// queries. In blocks of this many, most of those products are never formed.
 const BLOCK: usize = 32;
+// ANCHOR_END: block_size
 
+// ANCHOR: attend
 /// One head looking at one window: `A = softmax(q·kᵀ/√D)`, `y = A·v`.
 ///
 /// The queries are those of the last positions that there are keys of: all of
@@ -311,7 +338,9 @@ pub fn attend(
         general_mat_mul(1.0, &att, &v, 0.0, &mut y.slice_mut(queries));
     }
 }
+// ANCHOR_END: attend
 
+// ANCHOR: attend_backward
 /// `dV = Aᵀ·dY` and `dA = dY·Vᵀ`; through the softmax, row by row,
 /// `dS = A∘(dA − ⟨A, dA⟩)`; then `dQ = dS·K/√D` and `dK = dSᵀ·Q/√D`.
 ///
@@ -347,7 +376,9 @@ fn attend_backward(
         general_mat_mul(scale, &ds.t(), &q, 1.0, &mut dk.slice_mut(keys));
     }
 }
+// ANCHOR_END: attend_backward
 
+// ANCHOR: gate
 /// `σ(2u)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that GELU lets
 /// through. It equals `(1 + tanh u) / 2`, the form in which it is usually written.
 #[inline]
@@ -359,7 +390,9 @@ fn gate(x: Float) -> Float {
 const TWO_ROOT_TWO_OVER_PI: Float = (FRAC_2_SQRT_PI * SQRT_2) as Float;
 /// The weight of the cubic term.
 const CUBIC: Float = 0.044715;
+// ANCHOR_END: gate
 
+// ANCHOR: gelu
 /// GELU in its tanh form: `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`.
 ///
 /// GPT-2's activation. The exact GELU, `x·Φ(x)`, differs from it by less than
@@ -369,7 +402,9 @@ const CUBIC: Float = 0.044715;
 pub fn gelu(x: &Matrix) -> Matrix {
     x.mapv(|x| x * gate(x))
 }
+// ANCHOR_END: gelu
 
+// ANCHOR: gelu_backward
 /// `dx = dy·(g + x·g·(1 − g)·2u′)` with `g` the gate and
 /// `u′ = √(2/π)·(1 + 3·0.044715·x²)`.
 pub fn gelu_backward(x: &Matrix, dy: Matrix) -> Matrix {
@@ -381,7 +416,9 @@ pub fn gelu_backward(x: &Matrix, dy: Matrix) -> Matrix {
     });
     dx
 }
+// ANCHOR_END: gelu_backward
 
+// ANCHOR: mlp
 /// The feed-forward network: widen four times, bend, narrow again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mlp {
@@ -398,7 +435,9 @@ pub struct MlpCache {
     h: Matrix, // [N, 4C], before GELU
     down_in: LinearCache,
 }
+// ANCHOR_END: mlp
 
+// ANCHOR: mlp_new
 impl Mlp {
     /// Weights from `N(0, 0.02²)`; those of `down`, which adds to the residual
     /// stream, from `N(0, proj_std²)`.
@@ -408,7 +447,9 @@ impl Mlp {
         Self { up, down }
     }
 }
+// ANCHOR_END: mlp_new
 
+// ANCHOR: mlp_forward
 impl Mlp {
     /// `y = down(gelu(up(x)))`.
     ///
@@ -421,7 +462,9 @@ impl Mlp {
         (y, MlpCache { up_in, h, down_in })
     }
 }
+// ANCHOR_END: mlp_forward
 
+// ANCHOR: mlp_backward
 impl Mlp {
     /// The same three steps, from the last to the first.
     pub fn backward(
@@ -435,7 +478,9 @@ impl Mlp {
         self.up.backward(&cache.up_in, &dh, &mut grad.up)
     }
 }
+// ANCHOR_END: mlp_backward
 
+// ANCHOR: block
 /// One block: `x + attention(norm_1(x))`, then `x + mlp(norm_2(x))`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
@@ -457,7 +502,9 @@ pub struct BlockCache {
     norm_2: LayerNormCache,
     mlp: MlpCache,
 }
+// ANCHOR_END: block
 
+// ANCHOR: block_new
 impl Block {
     /// A fresh block for a model of `n_layer` of them.
     ///
@@ -481,7 +528,9 @@ impl Block {
         }
     }
 }
+// ANCHOR_END: block_new
 
+// ANCHOR: block_forward
 impl Block {
     /// `x ← x + attention(norm_1(x))`, then `x ← x + mlp(norm_2(x))`.
     ///
@@ -500,7 +549,9 @@ impl Block {
         (x, BlockCache { norm_1, attention, norm_2, mlp })
     }
 }
+// ANCHOR_END: block_forward
 
+// ANCHOR: block_backward
 impl Block {
     /// [`forward`](Block::forward), read from the bottom: a gradient that
     /// reaches a sum goes into both of its terms.
@@ -517,3 +568,4 @@ impl Block {
         dx + &self.norm_1.backward(norm_1, dh, &mut grad.norm_1)
     }
 }
+// ANCHOR_END: block_backward

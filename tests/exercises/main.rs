@@ -15,9 +15,11 @@ mod double;
 mod solutions;
 mod starters;
 
+mod block_feed_forward;
 mod embeddings;
 mod orientation;
 mod tokenization;
+mod transformer_block;
 
 /// Asserts that two numbers differ by less than `tolerance`.
 fn assert_close(found: f64, expected: f64, tolerance: f64, what: &str) {

@@ -1,5 +1,7 @@
 //! One solution for each exercise; the page of solutions quotes them.
 
+pub mod block_feed_forward;
 pub mod embeddings;
 pub mod orientation;
 pub mod tokenization;
+pub mod transformer_block;

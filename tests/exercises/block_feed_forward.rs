@@ -1,0 +1,92 @@
+use crate::double::embeddings::normal;
+use crate::double::orientation::{flat, numerical_gradient};
+use crate::{assert_close, exercise};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// The answers asked for.
+pub struct Answers {
+    /// What becomes of (3, 5).
+    pub small: [f64; 2],
+    /// What becomes of (30, 50).
+    pub large: [f64; 2],
+    /// What reaches the input of a row of two.
+    pub dx: [f64; 2],
+}
+
+fn predict(answers: Answers) {
+    let norm = |x: [f64; 2]| {
+        let mean = (x[0] + x[1]) / 2.0;
+        let spread =
+            (((x[0] - mean).powi(2) + (x[1] - mean).powi(2)) / 2.0).sqrt();
+        x.map(|x| (x - mean) / spread)
+    };
+    assert_eq!(answers.small, norm([3.0, 5.0]));
+    assert_eq!(answers.large, norm([30.0, 50.0]));
+    let dx = numerical_gradient(&[3.0, 5.0], 1e-5, |x| norm([x[0], x[1]])[0]);
+    assert_close(answers.dx[0], dx[0], 1e-6, "the first");
+    assert_close(answers.dx[1], dx[1], 1e-6, "the second");
+}
+exercise!(
+    block_feed_forward_predict,
+    super::predict,
+    block_feed_forward::ANSWERS
+);
+
+/// RMSNorm of a row with a gain, and its way back: `dx` and `dgain`.
+pub type RmsNorm = (
+    fn(x: &[f64], gain: &[f64]) -> Vec<f64>,
+    fn(x: &[f64], gain: &[f64], dy: &[f64]) -> (Vec<f64>, Vec<f64>),
+);
+
+fn build((forward, backward): RmsNorm) {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let y = forward(&[3.0, 4.0], &[1.0, 2.0]);
+    let root = (12.5f64 + 1e-5).sqrt();
+    assert_close(y[0], 3.0 / root, 1e-12, "the first");
+    assert_close(y[1], 8.0 / root, 1e-12, "the second, with its gain");
+    for n in [1, 2, 7] {
+        let [x, gain, dy] = [1.0, 0.5, 1.0]
+            .map(|std| flat(&normal((1, n), std, &mut rng)).to_vec());
+        let weighted = |y: Vec<f64>| -> f64 {
+            y.iter().zip(&dy).map(|(y, dy)| y * dy).sum()
+        };
+        let (dx, dgain) = backward(&x, &gain, &dy);
+        let measured =
+            numerical_gradient(&x, 1e-5, |x| weighted(forward(x, &gain)));
+        for (derived, measured) in dx.iter().zip(&measured) {
+            assert_close(*derived, *measured, 1e-7, "dx");
+        }
+        let measured =
+            numerical_gradient(&gain, 1e-5, |gain| weighted(forward(&x, gain)));
+        for (derived, measured) in dgain.iter().zip(&measured) {
+            assert_close(*derived, *measured, 1e-7, "dgain");
+        }
+    }
+}
+exercise!(block_feed_forward_build, super::build, block_feed_forward::RMS_NORM);
+
+/// Dropout with a given share, for given random numbers between 0 and 1: the
+/// output and the mask, each entry of which `dy` is multiplied with.
+pub type Dropout =
+    fn(x: &[f64], share: f64, random: &[f64]) -> (Vec<f64>, Vec<f64>);
+
+fn explore(dropout: Dropout) {
+    use rand::RngExt;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let x = vec![2.0; 100_000];
+    let random: Vec<f64> = x.iter().map(|_| rng.random()).collect();
+    let (y, mask) = dropout(&x, 0.25, &random);
+    let zeros = y.iter().filter(|&&y| y == 0.0).count() as f64;
+    assert_close(zeros / 1e5, 0.25, 0.01, "the share of zeros");
+    assert_close(y.iter().sum::<f64>() / 1e5, 2.0, 0.02, "the mean");
+    for ((x, y), mask) in x.iter().zip(&y).zip(&mask) {
+        assert_close(*y, x * mask, 1e-12, "the mask that was used");
+    }
+    let (same, _) = dropout(&x, 0.0, &random);
+    assert_eq!(same, x, "nothing is dropped at 0");
+}
+exercise!(
+    block_feed_forward_explore,
+    super::explore,
+    block_feed_forward::dropout
+);
