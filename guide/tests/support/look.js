@@ -1,0 +1,98 @@
+// Looks at a page as it is laid out, and returns what is wrong with it and what
+// it has. `width` is that of the screen: where content is too wide, a phone
+// makes the window wider. `dark` tells of the theme.
+async (width, dark) => {
+  const main = document.querySelector("main");
+  const all = (css) => [...main.querySelectorAll(css)];
+  const style = (element) => getComputedStyle(element);
+  const said = new Set();
+
+  // Solutions wait to be opened, and their fonts to be asked for
+  for (const details of all("details")) details.open = true;
+  main.getBoundingClientRect();
+  await document.fonts.ready;
+
+  // A zoomed copy of a picture waits to be asked for
+  const waits = (element) => element.closest(".img-wrapper");
+
+  const name = (element) => {
+    const text = element.textContent.replace(/\s+/g, " ").trim().slice(0, 60);
+    return `<${element.localName}> ${text || element.getAttribute("src") || ""}`;
+  };
+  const size = (element) => {
+    const { width, height } = element.getBoundingClientRect();
+    return [width, height];
+  };
+  const visible = (element) =>
+    size(element).every((side) => side > 0) &&
+    style(element).visibility === "visible";
+
+  // Formulas
+  const formulas = all(".katex");
+  if (formulas.length) {
+    const faces = [...document.fonts].filter((face) =>
+      face.family.replaceAll('"', "").startsWith("KaTeX_"));
+    if (!style(formulas[0]).fontFamily.startsWith("KaTeX_Main"))
+      said.add("KaTeX's stylesheet is not in force");
+    if (!faces.some((face) => face.status === "loaded"))
+      said.add("no font of KaTeX was loaded");
+    for (const face of faces)
+      if (face.status === "error") said.add(`${face.family} was not loaded`);
+  }
+  for (const formula of formulas)
+    if (!visible(formula)) said.add(`invisible: ${name(formula)}`);
+  for (const formula of all(".katex-display"))
+    if (formula.scrollHeight > formula.clientHeight + 1)
+      said.add(`${formula.scrollHeight - formula.clientHeight} px cut off: ${name(formula)}`);
+
+  // Figures
+  const figures = all("figure");
+  for (const figure of figures)
+    if (!visible(figure) || size(figure)[1] < 30)
+      said.add(`invisible: ${name(figure)}`);
+  for (const image of all("img").filter((image) => !waits(image)))
+    if (!image.complete || !image.naturalWidth || !visible(image))
+      said.add(`invisible: ${name(image)}`);
+  const drawings = all("svg").filter((svg) => !svg.closest(".katex, .buttons"));
+  for (const svg of drawings) {
+    if (!visible(svg)) said.add(`invisible: ${name(svg)}`);
+    if (!dark) continue;
+    // What has no colour of its own is black, which light paper forgives
+    for (const part of svg.querySelectorAll(
+      "text, path, line, polyline, polygon, rect, circle, ellipse")) {
+      if (part.closest("clipPath, mask")) continue;
+      for (const paint of [style(part).fill, style(part).stroke])
+        if (paint === "rgb(0, 0, 0)")
+          said.add(`black on black: ${name(part)} in ${name(svg)}`);
+    }
+  }
+
+  // Nothing is wider than the screen, or sticks out of the column, unless it
+  // scrolls in a box of its own
+  const page = document.documentElement;
+  if (page.scrollWidth > width) said.add(`${page.scrollWidth} px wide`);
+  const content = document.querySelector("#mdbook-content");
+  if (content.scrollWidth > content.clientWidth)
+    said.add(`the column scrolls sideways, ${content.scrollWidth} px`);
+  const column = main.getBoundingClientRect();
+  const scrolls = (element) => {
+    for (let up = element.parentElement; up !== main; up = up.parentElement)
+      if (["auto", "scroll"].includes(style(up).overflowX)) return true;
+    return false;
+  };
+  for (const element of all("*")) {
+    // Inside of these, boxes overlap on purpose
+    if (element.parentElement.closest(".katex, svg, .buttons")) continue;
+    const { left, right, width } = element.getBoundingClientRect();
+    const out = Math.max(column.left - left, right - column.right);
+    if (width > 1 && out > 1.5 && !scrolls(element))
+      said.add(`${Math.round(out)} px out of the column: ${name(element)}`);
+  }
+
+  return {
+    said: [...said],
+    formulas: formulas.length,
+    figures: figures.length,
+    height: page.scrollHeight,
+  };
+}
