@@ -14,6 +14,7 @@ mod tokenization;
 mod training;
 mod transformer_block;
 
+use proptest::prelude::{Just, Strategy};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::StandardNormal;
 
@@ -25,6 +26,11 @@ fn rng(seed: u64) -> ChaCha8Rng {
 fn random_ids(n: usize, vocab_size: u16, seed: u64) -> Vec<u16> {
     let mut rng = rng(seed);
     (0..n).map(|_| rng.random_range(0..vocab_size)).collect()
+}
+
+/// The numbers below `n` in any order.
+fn orders(n: usize) -> impl Strategy<Value = Vec<usize>> {
+    Just((0..n).collect::<Vec<usize>>()).prop_shuffle()
 }
 
 /// A small model in `f32` whose biases and gains are not the initial zeros and

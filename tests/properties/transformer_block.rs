@@ -3,12 +3,12 @@ use microgpt::transformer_block as single;
 use ndarray::{Axis, s};
 use proptest::prelude::*;
 
-use crate::double::Matrix;
 use crate::double::embeddings::normal;
 use crate::double::transformer_block::{
-    Block, CausalSelfAttention, LayerNorm, Linear, gelu,
+    Block, CausalSelfAttention, LayerNorm, Linear, attend, gelu,
 };
-use crate::{apart, rng};
+use crate::double::{Matrix, Vector};
+use crate::{apart, orders, rng};
 
 fn flat(x: &Matrix) -> &[f64] {
     x.as_slice().unwrap()
@@ -81,16 +81,107 @@ proptest! {
     }
 
     #[test]
-    fn layer_norm_passes_no_wish_for_more_of_the_same(seed in 0u64..99) {
+    fn layer_norm_passes_no_wish_for_more_of_the_same(
+        size in 0.01..10.0f64, seed in 0u64..99,
+    ) {
         let norm = LayerNorm::new(12);
-        let x = normal((4, 12), 5.0, &mut rng(seed));
+        let x = normal((4, 12), size, &mut rng(seed));
         let dy = normal((4, 12), 1.0, &mut rng(seed + 100));
         let (x_hat, cache) = norm.forward(&x);
-        let dx = norm.backward(&cache, dy, &mut LayerNorm::new(12));
-        for (dx, x_hat) in dx.rows().into_iter().zip(x_hat.rows()) {
-            prop_assert!(dx.sum().abs() < 1e-12); // ⟂ the constant direction
-            prop_assert!(dx.dot(&x_hat).abs() < 1e-4); // ⟂ its own, up to ε
+        let dx = norm.backward(&cache, dy.clone(), &mut LayerNorm::new(12));
+        for (i, x_hat) in x_hat.rows().into_iter().enumerate() {
+            let (dx, dy) = (dx.row(i), dy.row(i));
+            prop_assert!(dx.sum().abs() < 1e-10); // ⟂ the constant direction
+            // ⟂ its own, but for the share that ε has in the spread
+            let rstd = 1.0 / (x.row(i).var(0.0) + LayerNorm::EPSILON).sqrt();
+            let left = dy.dot(&x_hat) * LayerNorm::EPSILON * rstd.powi(3);
+            prop_assert!((dx.dot(&x_hat) - left).abs() < 1e-10);
         }
+    }
+
+    #[test]
+    fn attention_weights_are_shares_of_the_past(
+        t in 1usize..150, newest in 1usize..150, seed in 0u64..99,
+    ) {
+        let newest = newest.min(t);
+        let mut rng = rng(seed);
+        let q = normal((newest, 4), 2.0, &mut rng);
+        let k = normal((t, 4), 2.0, &mut rng);
+        let v = normal((t, 4), 1.0, &mut rng);
+        let mut att = Matrix::zeros((newest, t));
+        let mut y = Matrix::zeros((newest, 4));
+        attend([&q, &k, &v], &mut att, &mut y);
+        for (i, row) in att.rows().into_iter().enumerate() {
+            let past = t - newest + i + 1;
+            prop_assert!((row.sum() - 1.0).abs() < 1e-12);
+            prop_assert!(row.iter().all(|&share| share >= 0.0));
+            prop_assert!(row.iter().skip(past).all(|&share| share == 0.0));
+        }
+        prop_assert!(apart(flat(&y), flat(&att.dot(&v))) < 1e-12);
+    }
+
+    #[test]
+    fn turning_queries_and_keys_together_changes_nothing(
+        t in 1usize..40, n_head in 1usize..4, seed in 0u64..99,
+    ) {
+        let (c, d) = (3 * n_head, 3);
+        let turns: Vec<Matrix> =
+            (0..n_head as u64).map(|h| orthogonal(d, seed + h)).collect();
+        let turned = |layer: &CausalSelfAttention| {
+            let mut new = layer.clone();
+            for (head, turn) in turns.iter().enumerate() {
+                for part in [0, c] {
+                    let at = part + head * d..part + (head + 1) * d;
+                    let w = layer.qkv.weight.slice(s![.., at.clone()]).dot(turn);
+                    new.qkv.weight.slice_mut(s![.., at.clone()]).assign(&w);
+                    let b = layer.qkv.bias.slice(s![at.clone()]).dot(turn);
+                    new.qkv.bias.slice_mut(s![at]).assign(&b);
+                }
+            }
+            new
+        };
+        let off = asymmetry(&shaken_attention(c, n_head, seed), turned, t);
+        prop_assert!(off < 1e-11, "{off:e}");
+    }
+
+    #[test]
+    fn heads_have_no_order(
+        order in (2usize..5).prop_flat_map(orders), t in 1usize..40, seed in 0u64..99,
+    ) {
+        let (n_head, d) = (order.len(), 3);
+        let c = n_head * d;
+        let columns = |part: usize| {
+            let order = order.iter();
+            order.flat_map(move |head| (0..d).map(move |i| part + head * d + i))
+        };
+        let qkv: Vec<usize> = [0, c, 2 * c].into_iter().flat_map(columns).collect();
+        let proj: Vec<usize> = columns(0).collect();
+        let reordered = |layer: &CausalSelfAttention| {
+            let mut new = layer.clone();
+            new.qkv.weight.assign(&layer.qkv.weight.select(Axis(1), &qkv));
+            new.qkv.bias = layer.qkv.bias.select(Axis(0), &qkv);
+            new.proj.weight = layer.proj.weight.select(Axis(0), &proj);
+            new
+        };
+        let off = asymmetry(&shaken_attention(c, n_head, seed), reordered, t);
+        prop_assert!(off < 1e-11, "{off:e}");
+    }
+
+    #[test]
+    fn a_bias_of_the_keys_changes_nothing(t in 1usize..40, seed in 0u64..99) {
+        // It adds to all scores of a query alike, and softmax ignores a shift
+        let layer = shaken_attention(6, 2, seed);
+        let shifted = |layer: &CausalSelfAttention| {
+            let mut new = layer.clone();
+            new.qkv.bias.slice_mut(s![6..12]).fill(3.0);
+            new
+        };
+        let (y, dx, grad) = there_and_back(&layer, t);
+        let (z, dz, _) = there_and_back(&shifted(&layer), t);
+        prop_assert!(apart(flat(&y), flat(&z)) < 1e-11);
+        prop_assert!(apart(flat(&dx), flat(&dz)) < 1e-11);
+        let slope = grad.qkv.bias.slice(s![6..12]);
+        prop_assert!(slope.iter().all(|slope| slope.abs() < 1e-11), "{}", slope);
     }
 
     #[test]
@@ -114,6 +205,74 @@ proptest! {
             prop_assert!(apart(flat(&found), flat(&attention_by_hand(&qkv, d))) < 1e-12);
         }
     }
+}
+
+/// Attention whose biases are not zero.
+fn shaken_attention(c: usize, n_head: usize, seed: u64) -> CausalSelfAttention {
+    let mut rng = rng(seed);
+    let mut layer = CausalSelfAttention::new(c, n_head, 0.5, &mut rng);
+    layer.qkv.weight = normal((c, 3 * c), 0.5, &mut rng);
+    layer.qkv.bias = normal((1, 3 * c), 0.5, &mut rng).remove_axis(Axis(0));
+    layer.proj.bias = normal((1, c), 0.5, &mut rng).remove_axis(Axis(0));
+    layer
+}
+
+/// What a layer makes of two windows: `y`, `dx` and its own gradient.
+fn there_and_back(
+    layer: &CausalSelfAttention,
+    t: usize,
+) -> (Matrix, Matrix, CausalSelfAttention) {
+    let shape = (2 * t, layer.proj.bias.len());
+    let (y, cache) = layer.forward(normal(shape, 1.0, &mut rng(8)), t);
+    let zeros = |layer: &Linear| Linear {
+        weight: Matrix::zeros(layer.weight.dim()),
+        bias: Vector::zeros(layer.bias.len()),
+    };
+    let (qkv, proj) = (zeros(&layer.qkv), zeros(&layer.proj));
+    let mut grad = CausalSelfAttention { n_head: layer.n_head, qkv, proj };
+    let dy = normal(shape, 1.0, &mut rng(9));
+    let dx = layer.backward(&cache, &dy, &mut grad);
+    (y, dx, grad)
+}
+
+/// How far a change of the weights that should change no output is from doing
+/// so: in `y`, in `dx`, and in the gradient, which should change like the
+/// weights.
+fn asymmetry(
+    layer: &CausalSelfAttention,
+    change: impl Fn(&CausalSelfAttention) -> CausalSelfAttention,
+    t: usize,
+) -> f64 {
+    let (y, dx, grad) = there_and_back(layer, t);
+    let (z, dz, changed) = there_and_back(&change(layer), t);
+    let grad = change(&grad);
+    let row = |bias: Vector| bias.insert_axis(Axis(0));
+    let pairs = [
+        (y, z),
+        (dx, dz),
+        (grad.qkv.weight, changed.qkv.weight),
+        (grad.proj.weight, changed.proj.weight),
+        (row(grad.qkv.bias), row(changed.qkv.bias)),
+        (row(grad.proj.bias), row(changed.proj.bias)),
+    ];
+    let off = pairs.iter().map(|(a, b)| apart(flat(a), flat(b)));
+    off.fold(0.0, f64::max)
+}
+
+/// A rotation, or a reflection: random columns, each made orthogonal to those
+/// before it and of length one (Gram & Schmidt).
+fn orthogonal(d: usize, seed: u64) -> Matrix {
+    let mut q = normal((d, d), 1.0, &mut rng(seed));
+    for i in 0..d {
+        for j in 0..i {
+            let along = q.column(i).dot(&q.column(j));
+            let other = q.column(j).to_owned();
+            q.column_mut(i).scaled_add(-along, &other);
+        }
+        let length = q.column(i).dot(&q.column(i)).sqrt();
+        q.column_mut(i).mapv_inplace(|x| x / length);
+    }
+    q
 }
 
 /// Causal attention from its definition, entry by entry, of `[T, 3D]`.
