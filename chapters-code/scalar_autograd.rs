@@ -124,7 +124,6 @@ fn agreement() -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: agreement
 
-// ANCHOR: size
 /// How many numbers the tape holds, by the width and the window.
 fn size() -> Result<(), Box<dyn Error>> {
     println!("[size]");
@@ -140,7 +139,6 @@ fn size() -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
-// ANCHOR_END: size
 
 /// How long a loss and its gradient take, by the tape and by matrices, and how
 /// much memory the tape holds.
