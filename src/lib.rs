@@ -13,6 +13,7 @@
 //! | [`gpt`] | the whole model: ids to logits, loss and gradient |
 //! | [`training`] | batches, AdamW, the learning-rate schedule, the loop |
 //! | [`generation`] | sampling, the key-value cache, streams of text |
+//! | [`scalar_autograd`] | an appendix: the same gradients, found by a tape of scalars |
 //!
 //! The five items below are all that a module needs from this file. Whoever
 //! carries a module into another crate declares them beside it; `general_mat_mul`
@@ -55,6 +56,7 @@ pub mod transformer_block;
 pub mod gpt;
 pub mod training;
 pub mod generation;
+pub mod scalar_autograd; // an appendix
 // ANCHOR_END: modules
 
 use gemm_common::Parallelism;

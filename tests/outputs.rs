@@ -78,6 +78,11 @@ fn embeddings_prints() {
 }
 
 #[test]
+fn scalar_autograd_prints() {
+    assert_sections("scalar_autograd", sections(&output("scalar_autograd")));
+}
+
+#[test]
 fn experiments_print() {
     assert_sections("experiments", sections(&output("experiments")));
 }

@@ -25,6 +25,8 @@ pub mod generation;
 pub mod gpt;
 #[path = "../../src/orientation.rs"]
 pub mod orientation;
+#[path = "../../src/scalar_autograd.rs"]
+pub mod scalar_autograd;
 #[path = "../../src/tokenization.rs"]
 pub mod tokenization;
 #[path = "../../src/training.rs"]

@@ -10,6 +10,7 @@ mod embeddings;
 mod generation;
 mod gpt;
 mod orientation;
+mod scalar_autograd;
 mod tokenization;
 mod training;
 mod transformer_block;
