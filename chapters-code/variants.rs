@@ -85,8 +85,15 @@ fn run((name, patches, n_layer): Variant) -> Result<String, Box<dyn Error>> {
 
 /// Runs every variant and prints its losses.
 fn table() -> Result<(), Box<dyn Error>> {
-    println!("{:20}    0     500    1000    1500    2000", "step");
-    for variant in variants() {
+    for (i, variant) in variants().enumerate() {
+        let heading = match i {
+            0 => "experiment",
+            i if i == EXPERIMENTS.len() => "fault",
+            _ => "",
+        };
+        if !heading.is_empty() {
+            println!("{heading:20}  step 0     500    1000    1500    2000");
+        }
         print!("{:20}", variant.0);
         for line in run(variant)?.lines() {
             if let Some((_, loss)) = line.split_once(": validation ") {
@@ -123,7 +130,7 @@ fn train(n_layer: usize) -> Result<(), Box<dyn Error>> {
     let prompt = tokenizer.encode("Shall I ")?;
     let sampler = Sampler::new(0.8, None)?;
     let ids = Generator::new(&trainer.model, &prompt, sampler, rng)?;
-    let ids: Vec<u16> = ids.take(100).collect();
+    let ids: Vec<u16> = ids.take(60).collect();
     println!("Shall I {}", tokenizer.decode(&ids)?);
     Ok(())
 }

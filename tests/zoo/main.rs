@@ -56,16 +56,40 @@ fn every_killer_is_a_test_that_there_is() {
     }
 }
 
-#[test]
-fn the_record_lists_exactly_these_variants() {
+/// The recorded losses: names, and validation losses at five steps.
+fn record() -> Vec<(String, Vec<f64>)> {
     let record = read("book/runs/variants.txt");
     let (_, table) = record.split_once("\n\n").unwrap();
-    let listed: Vec<&str> =
-        table.lines().skip(1).filter_map(|l| l.split(' ').next()).collect();
+    let rows = table.lines().filter(|line| !line.contains("step"));
+    rows.map(|row| {
+        let mut words = row.split_whitespace();
+        let name = words.next().unwrap().to_string();
+        (name, words.map(|loss| loss.parse().unwrap()).collect())
+    })
+    .collect()
+}
+
+#[test]
+fn the_record_lists_exactly_these_variants() {
+    let record = record();
+    let listed: Vec<&str> = record.iter().map(|row| &*row.0).collect();
     let faults = FAULTS.iter().map(|fault| fault.name);
     let experiments = EXPERIMENTS.iter().map(|experiment| experiment.name);
     let known: Vec<&str> = experiments.chain(faults).collect();
     assert_eq!(listed, known);
+    assert!(record.iter().all(|(_, losses)| losses.len() == 5));
+}
+
+/// What the appendix says of the curves.
+#[test]
+fn ten_faults_of_the_record_hardly_move_the_loss() {
+    let record = record();
+    let (_, faults) = record.split_at(EXPERIMENTS.len());
+    let right = record[0].1[4];
+    let near = |loss: f64| (loss - right).abs() < 0.03; // nats
+    assert_eq!(faults.iter().filter(|row| near(row.1[4])).count(), 10);
+    let same = faults.iter().filter(|row| row.1 == record[0].1).count();
+    assert_eq!(same, 3);
 }
 
 /// A copy of what the tests need, in a folder of its own.
