@@ -1007,11 +1007,12 @@ fn stream() -> Result<String, Box<dyn Error>> {
             .collect();
         curves.push((sizes, slopes));
     }
-    let most = |pick: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| {
-        let all = curves.iter().flat_map(|curve| pick(curve).iter());
-        all.fold(0.0, |a: f64, &b| a.max(b))
-    };
-    let tops = [most(|c| &c.0), most(|c| &c.1)];
+    let largest =
+        |values: &[f64]| values.iter().fold(0.0, |a: f64, &b| a.max(b));
+    let tops =
+        curves.iter().fold([0.0; 2], |tops: [f64; 2], (sizes, slopes)| {
+            [tops[0].max(largest(sizes)), tops[1].max(largest(slopes))]
+        });
     for (i, (sizes, slopes)) in curves.iter().enumerate() {
         let colour = [ORANGE, BLUE][i];
         for (left, values, top, what, first) in [

@@ -111,7 +111,7 @@ pub fn exp(x: Float) -> Float {
 ///
 /// ndarray's function of this name, faster. Multiplying matrices is an art of
 /// its own (blocks that fit the caches, copied into the order in which a kernel
-/// for one kind of processor wants to meet them); the crate `gemm` practises it.
+/// for one kind of processor wants them); the crate `gemm` practises it.
 ///
 /// # Shapes
 /// - `a`: `[M, K]`, `b`: `[K, N]`, `c`: `[M, N]`, each with any strides

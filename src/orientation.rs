@@ -145,11 +145,12 @@ pub fn softmax(z: &mut [Float]) -> Float {
 // ANCHOR_END: softmax
 
 // ANCHOR: numerical_gradient
-/// The gradient of `f` at `x`, measured: `∂f/∂xᵢ ≈ (f(x+h·eᵢ) − f(x−h·eᵢ)) / 2h`.
+/// The gradient of `f` at `x`, measured:
+/// `∂f/∂xᵢ ≈ (f(x + h·eᵢ) − f(x − h·eᵢ)) / 2h`.
 ///
-/// Central differences err by `h²/6` times the third derivative, and by rounding
-/// over `h`; in `f64`, `h` near 1e-5 balances the two. Calls `f` twice for every
-/// entry of `x`: a way to check a gradient, far too slow to train with.
+/// Central differences err by `h²/6` times the third derivative, and by
+/// rounding over `h`; in `f64`, `h` near 1e-5 balances the two. Calls `f` twice
+/// for each entry of `x`: a way to check a gradient, too slow to train with.
 pub fn numerical_gradient(
     x: &[Float],
     h: Float,
@@ -237,7 +238,7 @@ impl CountModel<'_> {
     /// context stands the uniform `1/V`, so nothing in the vocabulary is ever
     /// impossible. Of a run longer than the model's order, only the end counts.
     ///
-    /// Witten & Bell (1991), method C; interpolated as in Chen & Goodman (1998), §2.
+    /// Witten & Bell (1991), method C; interpolated: Chen & Goodman (1998), §2.
     pub fn probability(&self, run: &[char]) -> f64 {
         let run = &run[run.len().saturating_sub(self.order)..];
         let Some((_, context)) = run.split_last() else {

@@ -129,7 +129,7 @@ pub enum TokenizerError {
     },
     /// The text holds characters that the vocabulary does not.
     UnknownCharacters {
-        /// Each of them once, with the position (in characters) of its first use.
+        /// Each of them once, with the place (in characters) of its first use.
         unknown: Vec<(char, usize)>,
         /// The size of the vocabulary.
         vocab_size: usize,

@@ -380,7 +380,7 @@ fn attend_backward(
 
 // ANCHOR: gate
 /// `σ(2u)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that GELU lets
-/// through. It equals `(1 + tanh u) / 2`, the form in which it is usually written.
+/// through. It equals `(1 + tanh u) / 2`, the form in which most write it.
 #[inline]
 fn gate(x: Float) -> Float {
     1.0 / (1.0 + exp(-TWO_ROOT_TWO_OVER_PI * (x + CUBIC * x * x * x)))
@@ -509,8 +509,8 @@ impl Block {
     /// A fresh block for a model of `n_layer` of them.
     ///
     /// Each block adds twice to the residual stream, so the two layers that do
-    /// start smaller by `√(2·n_layer)`: the stream's variance then does not grow
-    /// with depth.
+    /// start smaller by `√(2·n_layer)`: then the stream's variance does not
+    /// grow with depth.
     ///
     /// Radford et al. (2019), §2.3.
     pub fn new(

@@ -1,9 +1,12 @@
 use crate::block_feed_forward::{Answers, RmsNorm};
 
 // ANCHOR: predict
-/// Of two numbers only the order is left; no hair on either changes that.
-pub const ANSWERS: Answers =
-    Answers { small: [-1.0, 1.0], large: [-1.0, 1.0], dx: [0.0, 0.0] };
+/// Your predictions.
+pub const ANSWERS: Answers = Answers {
+    small: [-1.0, 1.0], // of two numbers only the order is left,
+    large: [-1.0, 1.0], // however large they are;
+    dx: [0.0, 0.0],     // and no hair on either changes that
+};
 // ANCHOR_END: predict
 
 // ANCHOR: build

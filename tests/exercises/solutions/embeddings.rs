@@ -2,10 +2,12 @@ use crate::double::Matrix;
 use crate::embeddings::{Answers, Products};
 
 // ANCHOR: predict
-/// The three rows add up in the token table; each position was used once. The
-/// width grows sixteenfold, so cosines shrink by the root of sixteen.
-pub const ANSWERS: Answers =
-    Answers { token: [9.0, 12.0], position: [3.0, 4.0], shrinks: 4.0 };
+/// Your predictions.
+pub const ANSWERS: Answers = Answers {
+    token: [9.0, 12.0],   // the three rows add up
+    position: [3.0, 4.0], // each position was used once
+    shrinks: 4.0,         // the root of sixteen
+};
 // ANCHOR_END: predict
 
 // ANCHOR: build

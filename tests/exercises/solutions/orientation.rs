@@ -1,10 +1,11 @@
 use crate::orientation::{Losses, Slope};
 
 // ANCHOR: predict
-/// The mean of ln 2 and ln 4, one and a half times ln 2. And infinite: one
-/// character that was held to be impossible is enough.
-pub const LOSSES: Losses =
-    Losses { hesitant: 1.5 * std::f64::consts::LN_2, certain: f64::INFINITY };
+/// Your predictions, in nats.
+pub const LOSSES: Losses = Losses {
+    hesitant: 1.5 * std::f64::consts::LN_2, // the mean of ln 2 and ln 4
+    certain: f64::INFINITY, // one character held to be impossible is enough
+};
 // ANCHOR_END: predict
 
 // ANCHOR: build

@@ -1,9 +1,12 @@
 use crate::tokenization::{Answers, Bytes, Units};
 
 // ANCHOR: predict
-/// The space comes first. Each of the two accented letters takes two bytes.
-pub const ANSWERS: Answers =
-    Answers { vocabulary: " abdenr", bread: [2, 6, 4, 1, 3], tokens: [10, 12] };
+/// Your predictions.
+pub const ANSWERS: Answers = Answers {
+    vocabulary: " abdenr", // the space comes first
+    bread: [2, 6, 4, 1, 3],
+    tokens: [10, 12], // ï and é take two bytes each
+};
 // ANCHOR_END: predict
 
 // ANCHOR: build

@@ -11,7 +11,7 @@ pub const ANSWERS: Answers = Answers {
 // ANCHOR_END: predict
 
 // ANCHOR: build
-/// The slopes along the scores, given `p = softmax(s)` and the slopes along `p`.
+/// The slopes along the scores, for `p = softmax(s)` and the slopes along `p`.
 pub fn softmax_backward(p: &[f64], dp: &[f64]) -> Vec<f64> {
     let mean: f64 = p.iter().zip(dp).map(|(p, dp)| p * dp).sum();
     p.iter().zip(dp).map(|(p, dp)| p * (dp - mean)).collect()

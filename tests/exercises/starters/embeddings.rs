@@ -6,7 +6,7 @@ use crate::embeddings::{Answers, Products};
 pub const ANSWERS: Answers = Answers {
     token: [f64::NAN; 2], // row 7 of the token table's gradient
     position: [f64::NAN; 2], // row 1 of the position table's
-    shrinks: f64::NAN,    // from width 64 to 1,024
+    shrinks: f64::NAN,    // from width 64 to 16·64
 };
 // ANCHOR_END: predict
 

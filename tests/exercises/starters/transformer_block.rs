@@ -10,7 +10,7 @@ pub const ANSWERS: Answers = Answers {
 // ANCHOR_END: predict
 
 // ANCHOR: build
-/// The slopes along the scores, given `p = softmax(s)` and the slopes along `p`.
+/// The slopes along the scores, for `p = softmax(s)` and the slopes along `p`.
 pub fn softmax_backward(p: &[f64], dp: &[f64]) -> Vec<f64> {
     todo!("two lines, no matrix")
 }

@@ -1,0 +1,166 @@
+//! The book cannot drift from the code: whatever its pages include, show, name
+//! or link to is checked against the files themselves.
+//!
+//! A law is a function that finds its breaches, and a row of [`LAWS`]. The
+//! miniature book in `tests/broken-book` breaks every law, one breach a file,
+//! so the laws are themselves proved; a new law needs a file there, too.
+
+mod code;
+mod excerpts;
+mod figures;
+mod library;
+mod page;
+mod prose;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use code::*;
+use excerpts::*;
+use figures::*;
+use prose::*;
+
+use library::{Allowed, BROKEN, Book, Exception};
+
+/// Where a law is broken, what was found and what to do.
+struct Breach {
+    path: String,
+    line: usize,
+    said: String,
+}
+
+fn breach(path: &str, line: usize, said: impl Into<String>) -> Breach {
+    Breach { path: path.to_string(), line, said: said.into() }
+}
+
+/// The breaches whose key is not allowed on their page, and the exceptions
+/// that allow nothing any more.
+fn except(
+    breaches: Vec<(String, Breach)>,
+    allowed: &[Exception],
+) -> Vec<Breach> {
+    let allows = |(page, key, _): &Exception, found: &str, at: &Breach| {
+        *key == found && at.path.strip_prefix("book/") == Some(page)
+    };
+    let stale = allowed.iter().filter(|exception| {
+        !breaches.iter().any(|(key, at)| allows(exception, key, at))
+    });
+    let stale = stale.map(|(page, key, reason)| {
+        let said = format!("`{key}` ({reason}) excepts nothing; take it out");
+        breach(&format!("book/{page}"), 1, said)
+    });
+    let stale: Vec<Breach> = stale.collect();
+    let real = breaches.into_iter().filter(|(key, at)| {
+        !allowed.iter().any(|exception| allows(exception, key, at))
+    });
+    real.map(|(_, breach)| breach).chain(stale).collect()
+}
+
+type Law = fn(&Book) -> Vec<Breach>;
+
+const LAWS: [(&str, Law); 17] = [
+    ("every_include_resolves", every_include_resolves),
+    ("anchors_hold_whole_items", anchors_hold_whole_items),
+    ("every_anchor_is_shown", every_anchor_is_shown),
+    ("every_public_item_is_shown", every_public_item_is_shown),
+    ("rust_is_included_never_typed", rust_is_included_never_typed),
+    ("outputs_are_included_never_typed", outputs_are_included_never_typed),
+    ("excerpts_fit_the_page", excerpts_fit_the_page),
+    ("prose_repeats_no_output", prose_repeats_no_output),
+    ("links_lead_somewhere", links_lead_somewhere),
+    ("nothing_comes_from_elsewhere", nothing_comes_from_elsewhere),
+    ("the_summary_lists_every_page", the_summary_lists_every_page),
+    ("footnotes_come_in_pairs", footnotes_come_in_pairs),
+    ("maths_is_closed", maths_is_closed),
+    ("chapters_close_alike", chapters_close_alike),
+    ("figures_describe_themselves", figures_describe_themselves),
+    ("notation_names_are_in_the_code", notation_names_are_in_the_code),
+    ("reading_order_is_import_order", reading_order_is_import_order),
+];
+
+/// What the book may do against a law, and why. An exception that is no longer
+/// needed is a breach.
+const ALLOWED: Allowed = Allowed {
+    rust: &[],
+    outputs: &[],
+    numbers: &[("tokenization.md", "0301", "a name: U+0301")],
+};
+
+/// Exceptions for the miniature book: of each kind, one that is needed and one
+/// that is not.
+const ALLOWED_IN_BROKEN: Allowed = Allowed {
+    rust: &[
+        ("allowed.md", "let typed = true;", "shows an exception at work"),
+        (
+            "rust_typed_beside_an_exception.md",
+            "let typed = true;",
+            "shows that it excepts no other block",
+        ),
+        ("stale_rust.md", "let gone = true;", "the block was taken away"),
+    ],
+    outputs: &[
+        ("allowed.md", "loss 4.0775", "shows an exception at work"),
+        ("stale_output.md", "loss 1.2345", "the block was taken away"),
+    ],
+    numbers: &[
+        ("allowed.md", "4.0775", "shows an exception at work"),
+        ("stale_number.md", "1.2345", "the number was taken away"),
+    ],
+};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn breaches(root: &Path, allowed: Allowed) -> Vec<(&'static str, Breach)> {
+    let book = Book::read(root, allowed);
+    let laws = LAWS.into_iter();
+    let found = laws.flat_map(|(name, law)| {
+        law(&book).into_iter().map(move |breach| (name, breach))
+    });
+    found.collect()
+}
+
+fn report(breaches: &[(&str, Breach)]) -> String {
+    let lines = breaches.iter().map(|(law, breach)| {
+        let Breach { path, line, said } = breach;
+        format!("{path}:{line}: {law}: {said}\n")
+    });
+    lines.collect()
+}
+
+#[test]
+fn the_book_keeps_its_laws() {
+    if !root().join("book").is_dir() {
+        return eprintln!(
+            "skipped: the published crate comes without the book"
+        );
+    }
+    let breaches = breaches(&root(), ALLOWED);
+    assert!(breaches.is_empty(), "\n{}", report(&breaches));
+}
+
+#[test]
+fn each_law_catches_its_breach() {
+    let root = root().join("tests").join(BROKEN);
+    let breaches = breaches(&root, ALLOWED_IN_BROKEN);
+    let expected = std::fs::read_to_string(root.join("BREACHES.txt"));
+    let expected = expected.expect("the list of breaches");
+    let mut silent: Vec<&str> = expected.lines().collect();
+    let mut loud = Vec::new();
+    for (law, at) in &breaches {
+        let found = format!("{} {law}", at.path);
+        match silent.iter().position(|breach| *breach == found) {
+            Some(at) => _ = silent.remove(at),
+            None => {
+                loud.push(format!("{found}, line {}: {}", at.line, at.said))
+            }
+        }
+    }
+    assert!(silent.is_empty(), "no law found: {silent:#?}");
+    assert!(loud.is_empty(), "found where nothing should be: {loud:#?}");
+    for (law, _) in LAWS {
+        let caught = breaches.iter().any(|(by, _)| *by == law);
+        assert!(caught, "nothing in tests/{BROKEN} breaks {law}");
+    }
+}

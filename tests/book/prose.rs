@@ -1,0 +1,241 @@
+//! Laws of what is written: numbers, links, footnotes, maths, headings.
+
+use std::collections::BTreeSet;
+
+use crate::excerpts::is_record;
+use crate::library::{Book, resolve};
+use crate::page::{Link, Page};
+use crate::{Breach, breach, except};
+
+/// The last headings of a chapter.
+const CLOSE: [&str; 4] =
+    ["What now runs", "What we left out, and why", "Exercises", "Sources"];
+
+/// A number that an output prints is not typed again: the output changes, and
+/// the sentence does not.
+pub fn prose_repeats_no_output(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for page in &book.pages {
+        let mut printed = BTreeSet::new();
+        for include in &page.includes {
+            let path = resolve(&page.path, &include.target);
+            if is_record(path.as_deref()) {
+                let lines = book.excerpt(page, include).unwrap_or_default();
+                printed
+                    .extend(lines.iter().flat_map(|(_, line)| numbers(line)));
+            }
+        }
+        for (line, words) in (1..).zip(page.words()) {
+            for number in numbers(&words) {
+                if printed.contains(&number) {
+                    let said = format!(
+                        "an output here prints {number}; point at it, or round"
+                    );
+                    breaches.push((number, breach(&page.path, line, said)));
+                }
+            }
+        }
+    }
+    except(breaches, book.allowed.numbers)
+}
+
+/// The numbers that cannot be there by chance: three significant digits and a
+/// point, or a whole number of four digits; without commas for thousands.
+fn numbers(text: &str) -> Vec<String> {
+    let of_number = |c: char| c.is_ascii_digit() || ".,".contains(c);
+    let mut numbers = Vec::new();
+    for run in text.split(|c| !of_number(c)) {
+        let run = run.trim_matches(['.', ',']);
+        let mut groups = run.split(',').skip(1);
+        let thousands = groups.all(|group| {
+            let whole = group.split('.').next().unwrap_or("");
+            whole.len() == 3
+        });
+        let joined = run.replace(',', "");
+        let parts = if thousands {
+            vec![&joined[..]]
+        } else {
+            run.split(',').collect()
+        };
+        for number in parts {
+            let digits = number.replace('.', "");
+            let digits = digits.trim_start_matches('0').len();
+            let telling = match number.matches('.').count() {
+                0 => number.len() >= 4,
+                1 => digits >= 3,
+                _ => false, // a version
+            };
+            if telling {
+                numbers.push(number.to_string());
+            }
+        }
+    }
+    numbers
+}
+
+fn is_elsewhere(target: &str) -> bool {
+    target.starts_with("//") || target.contains("://")
+}
+
+/// mdBook checks no link.
+pub fn links_lead_somewhere(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for page in &book.pages {
+        for link in page.links() {
+            if let Some(reason) = dead(book, page, &link) {
+                let said = format!("`{}` {reason}", link.target);
+                breaches.push(breach(&page.path, link.line, said));
+            }
+        }
+        let definitions = page.definitions();
+        for (line, label) in page.references() {
+            let same = |text: &str| text.to_lowercase() == label.to_lowercase();
+            if !definitions.iter().any(|(_, defined, _)| same(defined)) {
+                let said = format!("nothing defines the reference `[{label}]`");
+                breaches.push(breach(&page.path, line, said));
+            }
+        }
+    }
+    breaches
+}
+
+/// Why a link leads nowhere in the built book.
+fn dead(book: &Book, page: &Page, link: &Link) -> Option<String> {
+    let target = &link.target;
+    if is_elsewhere(target) || target.starts_with("mailto:") {
+        return None;
+    }
+    let (file, fragment) = match target.split_once('#') {
+        Some((file, fragment)) => (file, Some(fragment)),
+        None => (&target[..], None),
+    };
+    let path = if file.is_empty() {
+        page.path.clone()
+    } else {
+        let path = resolve(&page.path, file);
+        match path.filter(|path| path.starts_with("book/")) {
+            Some(path) => path,
+            None => {
+                return Some(
+                    "is outside of the book; name the file in code".into(),
+                );
+            }
+        }
+    };
+    if target.is_empty() || !book.files.contains_key(&path) {
+        return Some("is no file of the book; mend the target".into());
+    }
+    let fragment = fragment?;
+    let other = book.pages.iter().find(|other| other.path == path)?;
+    if other.fragments().contains(fragment) {
+        return None;
+    }
+    Some(format!("names no heading of {path}; mend it, or add {{#{fragment}}}"))
+}
+
+/// The book is read without a network.
+pub fn nothing_comes_from_elsewhere(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for page in &book.pages {
+        for (line, prose) in (1..).zip(&page.prose) {
+            let prose = prose.to_lowercase();
+            for tag in ["script", "iframe", "link", "object", "embed"] {
+                if prose.contains(&format!("<{tag}")) {
+                    let said = format!("a page has no <{tag}>; take it out");
+                    breaches.push(breach(&page.path, line, said));
+                }
+            }
+        }
+        for link in page.links() {
+            if link.image && is_elsewhere(&link.target) {
+                let said = format!(
+                    "{} is fetched from elsewhere; bring it into the book",
+                    link.target
+                );
+                breaches.push(breach(&page.path, link.line, said));
+            }
+        }
+    }
+    breaches
+}
+
+/// mdBook leaves a page that is not in the summary out of the book, and makes
+/// an empty page where the summary names none.
+pub fn the_summary_lists_every_page(book: &Book) -> Vec<Breach> {
+    let summary = &book.summary;
+    let mut listed = BTreeSet::new();
+    let mut breaches = Vec::new();
+    for link in summary.links().iter().filter(|link| !link.target.is_empty()) {
+        let target = &link.target;
+        let path = resolve(&summary.path, target).unwrap_or_default();
+        if !book.pages.iter().any(|page| page.path == path) {
+            let said = format!("there is no page {target}; write it first");
+            breaches.push(breach(&summary.path, link.line, said));
+        } else if !listed.insert(path) {
+            let said = format!("{target} is listed twice");
+            breaches.push(breach(&summary.path, link.line, said));
+        }
+    }
+    for page in book.pages.iter().filter(|page| !listed.contains(&page.path)) {
+        let said = "the page is not in SUMMARY.md; list it";
+        breaches.push(breach(&page.path, 1, said));
+    }
+    breaches
+}
+
+/// Whatever is noted is referred to, and the other way round.
+pub fn footnotes_come_in_pairs(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for page in &book.pages {
+        let used = page.footnotes();
+        let mut defined = page.definitions();
+        defined.retain(|(_, label, _)| label.starts_with('^'));
+        let mut seen = BTreeSet::new();
+        for (line, label, _) in &defined {
+            let said = if !used.iter().any(|(_, name)| name == label) {
+                format!("nothing refers to the footnote [{label}]")
+            } else if !seen.insert(label) {
+                format!("there are two footnotes [{label}]")
+            } else {
+                continue;
+            };
+            breaches.push(breach(&page.path, *line, said));
+        }
+        for (line, name) in used {
+            if !defined.iter().any(|(_, label, _)| *label == name) {
+                let said = format!("there is no footnote [{name}]; write it");
+                breaches.push(breach(&page.path, line, said));
+            }
+        }
+    }
+    breaches
+}
+
+/// A formula that is not closed takes the rest of the page with it.
+pub fn maths_is_closed(book: &Book) -> Vec<Breach> {
+    let said = "maths begins here and does not end; close it, or write \\$";
+    let on = |page: &Page| -> Vec<Breach> {
+        let lines = page.open_maths.iter();
+        lines.map(|&line| breach(&page.path, line, said)).collect()
+    };
+    book.pages.iter().flat_map(on).collect()
+}
+
+/// Every chapter ends with the same four sections.
+pub fn chapters_close_alike(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let written = book.written().into_iter();
+    for path in written.map(|stem| format!("book/{stem}.md")) {
+        let page = book.pages.iter().find(|page| page.path == path);
+        let mut sections = page.map_or_else(Vec::new, Page::headings);
+        sections.retain(|heading| heading.level == 2);
+        let last = sections.len().saturating_sub(CLOSE.len());
+        let last = &sections[last..];
+        if !last.iter().map(|heading| &heading.text[..]).eq(CLOSE) {
+            let line = last.first().map_or(1, |heading| heading.line);
+            let said = format!("the last sections have to be {CLOSE:?}");
+            breaches.push(breach(&path, line, said));
+        }
+    }
+    breaches
+}

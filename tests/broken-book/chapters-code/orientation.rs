@@ -1,0 +1,5 @@
+//! The first program may.
+
+use microgpt::gpt::Gpt;
+
+fn main() {}

@@ -1,0 +1,2 @@
+fn item() {}
+// ANCHOR_END: anchor_never_begins

@@ -1,0 +1,6 @@
+// ANCHOR: anchor_of_a_flat_signature
+fn item()
+where u8: Copy
+// ANCHOR_END: anchor_of_a_flat_signature
+{
+}

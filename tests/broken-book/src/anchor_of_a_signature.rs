@@ -1,0 +1,7 @@
+// ANCHOR: anchor_of_a_signature
+fn item()
+where
+    u8: Copy,
+// ANCHOR_END: anchor_of_a_signature
+{
+}

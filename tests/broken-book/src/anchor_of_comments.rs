@@ -1,0 +1,3 @@
+// ANCHOR: anchor_of_comments
+// There is no code here.
+// ANCHOR_END: anchor_of_comments

@@ -1,0 +1,3 @@
+// ANCHOR: anchor_of_nothing
+
+// ANCHOR_END: anchor_of_nothing

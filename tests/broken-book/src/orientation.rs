@@ -1,0 +1,5 @@
+//! A chapter uses an appendix.
+
+fn saved() -> crate::appendix::Checkpoint {
+    todo!()
+}

@@ -1,0 +1,3 @@
+// ANCHOR: forgotten
+fn forgotten() {}
+// ANCHOR_END: forgotten
