@@ -251,8 +251,8 @@ pub const FAULTS: [Fault; 24] = [
             ),
             patch(
                 BLOCK,
-                "        dx\n    }\n}\n// ANCHOR_END: layer_norm_backward",
-                "        dx.fill(0.0);\n        dx\n    }\n}\n// ANCHOR_END: layer_norm_backward",
+                "*g = (*g - mean - x_hat * along) * rstd;",
+                "*g = 0.0 * (mean + x_hat * along) * rstd;",
             ),
         ],
         killer: ALL_MOVE,
