@@ -164,8 +164,11 @@ fn is_caught(cage: &Cage, fault: &Fault) -> bool {
     let (target, test) = fault.killer;
     cage.fill(fault.patches);
     let (_, said) = cage.run(target, &[test]);
+    let asserted = |line: &str| {
+        line.contains("panicked at tests/") && !line.contains("/src/")
+    };
     let caught = said.contains(&format!("test {test} ... FAILED"))
-        && said.contains("panicked at tests/");
+        && said.lines().any(asserted);
     let verdict = if caught { "caught by" } else { "ESCAPED" };
     let seconds = start.elapsed().as_secs_f64();
     println!("{:20} {seconds:5.1} s  {verdict} {test}", fault.name);
