@@ -371,6 +371,13 @@ fn an_observer_can_break_off() {
         })
         .unwrap();
     assert_eq!(trainer.step, 7);
+    trainer
+        .run(&data, &data, |_, event| match event {
+            Event::Evaluation(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+        .unwrap();
+    assert_eq!(trainer.step, 10); // the next multiple of five
 }
 
 #[test]
