@@ -203,3 +203,13 @@ fn a_longer_context_helps_only_where_there_is_text_enough() {
     assert!(rungs[..5].windows(2).all(|pair| pair[1].loss < pair[0].loss));
     assert!(rungs[6].loss > rungs[5].loss, "{rungs:?}");
 }
+
+#[test]
+fn a_ladder_scores_each_character_with_five_before_it() {
+    let (train, validation) = (chars("to be or not to be"), chars("or not"));
+    let score = |text: &[char]| ladder(&train, text)[6].loss;
+    let model = CountModel::new(&train, &train, 6);
+    let by_hand = -model.probability(&validation).ln(); // one such character
+    assert!((score(&validation) - by_hand).abs() < 1e-12);
+    assert!(score(&validation[1..]).is_nan());
+}
