@@ -160,6 +160,7 @@ proptest! {
             .unwrap()
             .take(4 * block_size + 3)
             .collect();
+        prop_assert_eq!(found.len(), 4 * block_size + 3);
         // The same rule without a cache: when the window is full, keep half
         let mut rng = rng(seed);
         let mut window = prompt[prompt.len().saturating_sub(block_size)..].to_vec();
