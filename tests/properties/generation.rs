@@ -141,6 +141,7 @@ proptest! {
             let logits = cache.extend(&model, &ids[read..read + cut]);
             read += cut;
             prop_assert_eq!(cache.len(), read);
+            prop_assert!(!cache.is_empty());
             prop_assert!(apart(&logits, &uncached(&model, &ids[..read])) < 1e-12);
         }
         cache.clear();
