@@ -57,6 +57,8 @@ proptest! {
         let first = scores.iter().position(|&z| z == best).unwrap();
         for top_k in [None, Some(1), Some(3)] {
             let greedy = Sampler::new(0.0, top_k).unwrap();
+            let certain = [(first as u16, 1.0)];
+            prop_assert_eq!(greedy.distribution(&logits), certain);
             let id = greedy.sample(&logits, &mut rng(seed));
             prop_assert_eq!(usize::from(id), first);
         }
@@ -87,6 +89,14 @@ fn frequencies_match_probabilities() {
             .sum();
         assert!(chi_square < 23.5, "temperature {temperature}: {chi_square}");
     }
+}
+
+#[test]
+fn a_temperature_near_zero_is_greedy_and_not_a_number_too_large() {
+    let sampler = Sampler::new(1e-38, None).unwrap();
+    let found = sampler.distribution(&[29.0, 30.0, -30.0]);
+    assert_eq!(found[0], (1, 1.0)); // 30/1e-38 would be infinite
+    assert!(found[1..].iter().all(|&(_, p)| p < 1e-37));
 }
 
 #[test]
@@ -131,6 +141,7 @@ proptest! {
             let logits = cache.extend(&model, &ids[read..read + cut]);
             read += cut;
             prop_assert_eq!(cache.len(), read);
+            prop_assert!(!cache.is_empty());
             prop_assert!(apart(&logits, &uncached(&model, &ids[..read])) < 1e-12);
         }
         cache.clear();
@@ -150,6 +161,7 @@ proptest! {
             .unwrap()
             .take(4 * block_size + 3)
             .collect();
+        prop_assert_eq!(found.len(), 4 * block_size + 3);
         // The same rule without a cache: when the window is full, keep half
         let mut rng = rng(seed);
         let mut window = prompt[prompt.len().saturating_sub(block_size)..].to_vec();

@@ -71,6 +71,8 @@ fn what_is_no_model_is_refused() {
         "3 heads cannot share a width of 128 evenly; choose n_embd as a \
          multiple of n_head"
     );
+    let largest = GptConfig { vocab_size: 65_536, ..good };
+    assert_eq!(largest.validate(), Ok(()));
     let huge = GptConfig { vocab_size: 65_537, ..good };
     assert_eq!(huge.validate(), Err(ConfigError::VocabularyTooLarge(65_537)));
     for huge in [
@@ -303,4 +305,26 @@ fn the_loss_is_the_mean_of_minus_log_p() {
         / 6.0;
     let (loss, _) = model.loss_and_grad(&x, &y, 3);
     assert!(apart(&[loss, model.loss(&x, &y, 3)], &[by_hand; 2]) < 1e-12);
+}
+
+#[test]
+fn single_and_double_precision_agree_on_loss_and_gradient() {
+    let single = model(2, 2, 8, 40, 1);
+    let mut double = double_model(2, 2, 8, 40, 1);
+    for (from, to) in single.tensors().iter().zip(double.tensors_mut()) {
+        for (from, to) in from.data.iter().zip(to.data) {
+            *to = f64::from(*from);
+        }
+    }
+    let (x, y) = (random_ids(80, 11, 1), random_ids(80, 11, 2));
+    let (loss, grad) = single.loss_and_grad(&x, &y, 40);
+    let (true_loss, true_grad) = double.loss_and_grad(&x, &y, 40);
+    assert!((f64::from(loss) - true_loss).abs() < 1e-5);
+    for (found, exact) in grad.tensors().iter().zip(true_grad.tensors()) {
+        let found: Vec<f64> =
+            found.data.iter().map(|&x| f64::from(x)).collect();
+        let largest = exact.data.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+        let off = apart(&found, exact.data) / largest;
+        assert!(off < 1e-4, "{}: {off:e}", exact.name);
+    }
 }

@@ -1,3 +1,4 @@
+use microgpt::embeddings::normal;
 use microgpt::orientation::{
     CountModel, dot, ladder, max, numerical_gradient, softmax, sum,
 };
@@ -24,7 +25,46 @@ fn exp_errs_by_less_than_three_parts_in_ten_million() {
     assert_eq!(microgpt::exp(f32::NEG_INFINITY), microgpt::exp(-87.0));
 }
 
+/// A matrix of random numbers, stored row by row or column by column.
+fn matrix(
+    shape: (usize, usize),
+    by_column: bool,
+    seed: u64,
+) -> microgpt::Matrix {
+    let mut rng = crate::rng(seed);
+    if by_column {
+        let turned = (shape.1, shape.0);
+        return normal(turned, 1.0, &mut rng).reversed_axes();
+    }
+    normal(shape, 1.0, &mut rng)
+}
+
 proptest! {
+    #[test]
+    fn general_mat_mul_is_a_sum_of_products_whatever_the_strides(
+        (m, k, n) in (1usize..40, 1usize..40, 1usize..40),
+        by_column in any::<[bool; 3]>(),
+        alpha in -2.0..2.0f32,
+        beta in prop::sample::select(vec![0.0f32, 1.0, -0.5]),
+        seed in 0u64..99,
+    ) {
+        let a = matrix((m, k), by_column[0], seed);
+        let b = matrix((k, n), by_column[1], seed + 1);
+        let mut c = matrix((m, n), by_column[2], seed + 2);
+        let mut by_hand = c.clone();
+        for ((i, j), c) in by_hand.indexed_iter_mut() {
+            let products = (0..k).map(|l| a[[i, l]] * b[[l, j]]);
+            *c = alpha * products.sum::<f32>() + beta * *c;
+        }
+        if beta == 0.0 {
+            c.fill(f32::NAN); // what is not wanted is not read
+        }
+        microgpt::general_mat_mul(alpha, &a, &b, beta, &mut c);
+        for (c, by_hand) in c.iter().zip(&by_hand) {
+            prop_assert!((c - by_hand).abs() < 1e-4, "{c}, not {by_hand}");
+        }
+    }
+
     #[test]
     fn sums_products_and_maxima_agree_with_plain_loops(
         x in prop::collection::vec(-1e3..1e3f64, 0..100),
@@ -162,4 +202,14 @@ fn a_longer_context_helps_only_where_there_is_text_enough() {
     assert!((rungs[0].loss - uniform).abs() < 1e-9);
     assert!(rungs[..5].windows(2).all(|pair| pair[1].loss < pair[0].loss));
     assert!(rungs[6].loss > rungs[5].loss, "{rungs:?}");
+}
+
+#[test]
+fn a_ladder_scores_each_character_with_five_before_it() {
+    let (train, validation) = (chars("to be or not to be"), chars("or not"));
+    let score = |text: &[char]| ladder(&train, text)[6].loss;
+    let model = CountModel::new(&train, &train, 6);
+    let by_hand = -model.probability(&validation).ln(); // one such character
+    assert!((score(&validation) - by_hand).abs() < 1e-12);
+    assert!(score(&validation[1..]).is_nan());
 }

@@ -119,7 +119,8 @@ fn shards_add_up_to_the_whole_batch() {
             assert!((sharded - loss).abs() < 1e-12);
             assert!(models_apart(&grads[0], &grad) < 1e-12);
         }
-        assert!(grads.len() <= SHARDS);
+        // As many shards as can be, of equal size but for the last
+        assert_eq!(grads.len(), windows.div_ceil(windows.div_ceil(SHARDS)));
     }
 }
 
@@ -370,6 +371,13 @@ fn an_observer_can_break_off() {
         })
         .unwrap();
     assert_eq!(trainer.step, 7);
+    trainer
+        .run(&data, &data, |_, event| match event {
+            Event::Evaluation(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+        .unwrap();
+    assert_eq!(trainer.step, 10); // the next multiple of five
 }
 
 #[test]
@@ -394,6 +402,20 @@ fn a_run_that_explodes_stops_and_names_step_and_tensor() {
             |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(old.data), bits(new.data), "the model was changed");
     }
+}
+
+#[test]
+fn a_gradient_without_a_length_stops_the_run_though_the_loss_has_a_value() {
+    let data = random_ids(300, 11, 1);
+    let mut model = model(1, 2, 8, 6, 1);
+    model.norm.weight.fill(1e30); // its squares are infinite
+    let loss = model.loss(&data[..6], &data[1..7], 6);
+    assert!(loss.is_finite(), "{loss}");
+    let before = model.clone();
+    let mut trainer = Trainer::new(model, quick_config(100)).unwrap();
+    let error = trainer.take_step(&data).unwrap_err();
+    assert!(matches!(error, TrainError::NonFinite { step: 0, .. }));
+    assert_eq!(trainer.model, before);
 }
 
 #[test]
