@@ -17,7 +17,8 @@ use double::training::{
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 
-const SONNETS: &str = include_str!("data/sonnets.txt");
+/// The embedded corpus.
+pub const SONNETS: &str = include_str!("data/sonnets.txt");
 
 #[allow(dead_code)] // the figures are drawn from the same model
 fn main() -> Result<(), Box<dyn Error>> {

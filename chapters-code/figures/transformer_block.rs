@@ -1,0 +1,259 @@
+//! The figures of chapter 4.
+
+use std::error::Error;
+
+use super::svg::*;
+use crate::experiments::SONNETS;
+use crate::experiments::double::Matrix;
+use crate::experiments::double::gpt::{Gpt, GptConfig};
+use crate::experiments::double::orientation::{dot, flat};
+use crate::experiments::double::tokenization::CharTokenizer;
+use crate::experiments::double::transformer_block::{
+    attend, gelu, gelu_backward,
+};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// The line that the pictures of attention look at.
+const LINE: &str = "Shall I compare thee";
+
+/// Scores, and weights, of every head for [`LINE`], block by block.
+pub fn scores_and_weights(
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Vec<(Matrix, Matrix)> {
+    let ids = tokenizer.encode(LINE).unwrap_or_default();
+    let t = ids.len();
+    let (mut x, _) = model.embeddings.forward(&ids, t);
+    let mut heads = Vec::new();
+    for block in &model.blocks {
+        let (h, _) = block.norm_1.forward(&x);
+        let (qkv, _) = block.attention.qkv.forward(h);
+        let c = qkv.ncols() / 3;
+        let d = c / block.attention.n_head;
+        for left in (0..c).step_by(d) {
+            let part = |i: usize| {
+                qkv.slice(ndarray::s![.., i * c + left..i * c + left + d])
+            };
+            let (q, k) = (part(0), part(1));
+            let scores = q.dot(&k.t()) / (d as f64).sqrt();
+            let mut att = Matrix::zeros((t, t));
+            let mut y = Matrix::zeros((t, d));
+            let parts = [&*q, &*k, &*part(2)];
+            attend(parts, &mut att, &mut y);
+            heads.push((scores, att));
+        }
+        let (y, _) = block.forward(x, t);
+        x = y;
+    }
+    heads
+}
+
+/// A table of [`LINE`] against itself, with its characters at two sides.
+pub fn line_by_line(
+    svg: &mut Svg,
+    left: f64,
+    top: f64,
+    cell: f64,
+    values: &Matrix,
+) {
+    svg.heat(left, top, [cell, cell], values);
+    let style = " font-family=\"monospace\" font-size=\"11\"";
+    for (i, c) in LINE.chars().enumerate() {
+        let along = (i as f64 + 0.5) * cell;
+        let c = visible(c);
+        svg.styled(left - 8.0, top + along + 4.0, Align::Middle, style, &c);
+        svg.styled(left + along, top - 5.0, Align::Middle, style, &c);
+    }
+}
+
+/// One head: scores, the same without the future, weights.
+pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
+    let (scores, weights) = &scores_and_weights(model, tokenizer)[0];
+    let largest = scores.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+    let scores = scores / largest;
+    let mut masked = scores.clone();
+    for ((i, j), score) in masked.indexed_iter_mut() {
+        if j > i {
+            *score = 0.0;
+        }
+    }
+    let mut svg = Svg::new(
+        720,
+        270,
+        "A line of verse in one head, from scores to weights",
+        "Three tables of squares, a row for each query and a column for each \
+         key: all scores; the scores with the upper right half removed; the \
+         weights after the softmax, darkest near the diagonal.",
+    );
+    for (i, (name, values)) in
+        [("q·kᵀ/√D", &scores), ("masked", &masked), ("softmax", weights)]
+            .into_iter()
+            .enumerate()
+    {
+        let left = 24.0 + 238.0 * i as f64;
+        line_by_line(&mut svg, left, 50.0, 10.5, values);
+        svg.text(left + 105.0, 24.0, Align::Middle, name);
+    }
+    svg.finish()
+}
+
+/// The weights of all heads.
+pub fn heads(model: &Gpt, tokenizer: &CharTokenizer) -> String {
+    let mut svg = Svg::new(
+        720,
+        560,
+        "The weights of four heads for one line of verse",
+        "Four tables of squares, two heads in each of two blocks; each row \
+         shows where the character at its left looks. No two are alike.",
+    );
+    let heads = scores_and_weights(model, tokenizer);
+    for (i, (_, weights)) in heads.iter().enumerate() {
+        let left = 90.0 + 310.0 * (i % 2) as f64;
+        let top = 50.0 + 275.0 * (i / 2) as f64;
+        line_by_line(&mut svg, left, top, 11.5, weights);
+        let name = format!("block {}, head {}", i / 2, i % 2);
+        svg.text(left + 115.0, top - 24.0, Align::Middle, &name);
+    }
+    svg.finish()
+}
+
+/// `Φ(x)`, the share of a bell curve below `x`, by Simpson's rule.
+pub fn phi(x: f64) -> f64 {
+    let bell = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+    let (n, h) = (400, x / 400.0);
+    let inner = (1..n).map(|i| {
+        let weight = if i % 2 == 0 { 2.0 } else { 4.0 };
+        weight * bell(f64::from(i) * h)
+    });
+    0.5 + h / 3.0 * (bell(0.0) + inner.sum::<f64>() + bell(x))
+}
+
+/// GELU, its slope, and how far its two definitions are apart.
+pub fn gelu_curves() -> String {
+    let mut svg = Svg::new(
+        720,
+        380,
+        "GELU, its slope, and the gap between its two definitions",
+        "Three curves between minus four and four: GELU, near zero on the left \
+         and a straight line on the right; its slope, which overshoots one a \
+         little; and the difference of the two definitions, a thousand times \
+         enlarged, which stays within half a unit.",
+    );
+    let x_at = |x: f64| 360.0 + 84.0 * x;
+    let y_at = |y: f64| 270.0 - 75.0 * y;
+    for y in [-1.0, 0.0, 1.0, 2.0, 3.0] {
+        let faint = "currentColor\" stroke-opacity=\"0.15";
+        svg.line(&[(x_at(-4.0), y_at(y)), (x_at(4.0), y_at(y))], faint, false);
+        svg.text(18.0, y_at(y) + 5.0, Align::End, &format!("{y}"));
+    }
+    for x in -4..=4 {
+        let x = f64::from(x);
+        svg.text(x_at(x), 368.0, Align::Middle, &format!("{x}"));
+    }
+    let (mut value, mut slope, mut gap) = (Vec::new(), Vec::new(), Vec::new());
+    for i in -160..=160 {
+        let x = f64::from(i) / 40.0;
+        let at = Matrix::from_elem((1, 1), x);
+        let y = gelu(&at)[[0, 0]];
+        if y <= 3.2 {
+            value.push((x_at(x), y_at(y)));
+        }
+        let dy = Matrix::ones((1, 1));
+        slope.push((x_at(x), y_at(gelu_backward(&at, dy)[[0, 0]])));
+        gap.push((x_at(x), y_at(1000.0 * (y - x * phi(x)))));
+    }
+    for (line, colour, dashed) in
+        [(value, BLUE, false), (slope, BLUE, true), (gap, ORANGE, false)]
+    {
+        svg.line(&line, colour, dashed);
+    }
+    let style = format!(" fill=\"{BLUE}\"");
+    svg.styled(x_at(2.3), y_at(2.6), Align::End, &style, "gelu(x)");
+    svg.styled(x_at(3.9), y_at(1.12), Align::End, &style, "its slope");
+    let style = format!(" fill=\"{ORANGE}\"");
+    svg.styled(x_at(-3.9), y_at(-0.75), Align::Start, &style, "1000 × the gap");
+    svg.finish()
+}
+
+/// The root of the mean square.
+pub fn spread(x: &[f64]) -> f64 {
+    (dot(x, x) / x.len() as f64).sqrt()
+}
+
+/// In an untrained model of eight blocks: the stream's size behind each block,
+/// and the size of the slopes of each block's `qkv`.
+pub fn stream() -> Result<String, Box<dyn Error>> {
+    let text = SONNETS.get(..257).unwrap_or(SONNETS);
+    let tokenizer = CharTokenizer::new(SONNETS)?;
+    let ids = tokenizer.encode(text)?;
+    let (inputs, targets) = (&ids[..256], &ids[1..]);
+    let mut svg = Svg::new(
+        720,
+        300,
+        "The residual stream and the slopes, block by block",
+        "Two charts over eight blocks of an untrained model, each with a curve \
+         for projections drawn as small as all other weights and one for \
+         projections drawn smaller by the root of sixteen.",
+    );
+    let mut curves = Vec::new();
+    for scaled in [false, true] {
+        let (n_layer, n_head, n_embd) = (8, 4, 64);
+        let (block_size, vocab_size) = (64, tokenizer.vocab_size());
+        let sizes =
+            GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+        let mut model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
+        if !scaled {
+            for block in &mut model.blocks {
+                block.attention.proj.weight *= 4.0; // √(2·8)
+                block.mlp.down.weight *= 4.0;
+            }
+        }
+        let (mut x, _) = model.embeddings.forward(inputs, 64);
+        let mut sizes = vec![spread(flat(&x))];
+        for block in &model.blocks {
+            x = block.forward(x, 64).0;
+            sizes.push(spread(flat(&x)));
+        }
+        let (_, grad) = model.loss_and_grad(inputs, targets, 64);
+        let slopes: Vec<f64> = grad
+            .blocks
+            .iter()
+            .map(|block| spread(flat(&block.attention.qkv.weight)))
+            .collect();
+        curves.push((sizes, slopes));
+    }
+    let largest =
+        |values: &[f64]| values.iter().fold(0.0, |a: f64, &b| a.max(b));
+    let tops =
+        curves.iter().fold([0.0; 2], |tops: [f64; 2], (sizes, slopes)| {
+            [tops[0].max(largest(sizes)), tops[1].max(largest(slopes))]
+        });
+    for (i, (sizes, slopes)) in curves.iter().enumerate() {
+        let colour = [ORANGE, BLUE][i];
+        for (left, values, top, what, first) in [
+            (30.0, sizes, tops[0], "size of the stream", 0),
+            (390.0, slopes, tops[1], "size of the slopes of qkv", 1),
+        ] {
+            let x = |i: usize| left + 20.0 + 34.0 * (i + first) as f64;
+            let y = |value: f64| 240.0 - 190.0 * value / top;
+            let points: Vec<(f64, f64)> =
+                values.iter().enumerate().map(|(i, &v)| (x(i), y(v))).collect();
+            points.iter().for_each(|&(x, y)| svg.dot(x, y, colour, true));
+            svg.line(&points, colour, false);
+            if i == 0 {
+                svg.line(&[(left, 240.0), (left + 310.0, 240.0)], INK, false);
+                svg.text(left + 155.0, 24.0, Align::Middle, what);
+                for block in [first, 4, 8] {
+                    let label = block.to_string();
+                    svg.text(x(block - first), 262.0, Align::Middle, &label);
+                }
+                svg.text(left + 155.0, 288.0, Align::Middle, "after block");
+            }
+        }
+    }
+    let style = format!(" fill=\"{ORANGE}\"");
+    svg.styled(200.0, 70.0, Align::End, &style, "all 0.02");
+    let style = format!(" fill=\"{BLUE}\"");
+    svg.styled(330.0, 190.0, Align::End, &style, "0.02/√(2L)");
+    Ok(svg.finish())
+}
