@@ -19,6 +19,7 @@ use super::transformer_block::{
 };
 use super::{Float, Matrix, general_mat_mul};
 
+// ANCHOR: config
 /// The five numbers that fix a model's shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GptConfig {
@@ -33,7 +34,9 @@ pub struct GptConfig {
     /// Different tokens, `V`; at most 65,536.
     pub vocab_size: usize,
 }
+// ANCHOR_END: config
 
+// ANCHOR: config_error
 /// Why a [`GptConfig`] describes no model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
@@ -51,7 +54,9 @@ pub enum ConfigError {
     /// The parameters would not fit into an address space.
     TooLarge,
 }
+// ANCHOR_END: config_error
 
+// ANCHOR: config_error_display
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -76,9 +81,11 @@ impl fmt::Display for ConfigError {
         }
     }
 }
+// ANCHOR_END: config_error_display
 
 impl std::error::Error for ConfigError {}
 
+// ANCHOR: validate
 impl GptConfig {
     /// Checks that the five numbers describe a model.
     ///
@@ -104,7 +111,11 @@ impl GptConfig {
         }
         self.num_params().map(|_| ()).ok_or(ConfigError::TooLarge)
     }
+}
+// ANCHOR_END: validate
 
+// ANCHOR: config_num_params
+impl GptConfig {
     /// Parameters of such a model, `C·(V + T) + L·(12·C² + 13·C) + 2·C`, or
     /// `None` if they would take more than all addressable memory.
     pub fn num_params(&self) -> Option<usize> {
@@ -118,7 +129,9 @@ impl GptConfig {
             .map(|_| all)
     }
 }
+// ANCHOR_END: config_num_params
 
+// ANCHOR: gpt
 /// The model. Also the type of its gradient, and of the optimiser's moments:
 /// whatever there is one number of for every parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,7 +143,9 @@ pub struct Gpt {
     /// The last LayerNorm, before the head.
     pub norm: LayerNorm,
 }
+// ANCHOR_END: gpt
 
+// ANCHOR: cache
 /// What [`Gpt::backward`] needs.
 #[derive(Clone, Debug)]
 pub struct GptCache {
@@ -139,7 +154,9 @@ pub struct GptCache {
     norm: LayerNormCache,
     x: Matrix, // [N, C], what the head sees
 }
+// ANCHOR_END: cache
 
+// ANCHOR: new
 impl Gpt {
     /// A model with GPT-2's initial weights, drawn from `rng`.
     ///
@@ -158,7 +175,11 @@ impl Gpt {
             .collect();
         Ok(Self { embeddings, blocks, norm: LayerNorm::new(n_embd) })
     }
+}
+// ANCHOR_END: new
 
+// ANCHOR: read_config
+impl Gpt {
     /// The five numbers, read off the tensors.
     pub fn config(&self) -> GptConfig {
         let (vocab_size, n_embd) = self.embeddings.token.dim();
@@ -171,7 +192,9 @@ impl Gpt {
         }
     }
 }
+// ANCHOR_END: read_config
 
+// ANCHOR: forward
 impl Gpt {
     /// Scores every token of the vocabulary as the successor of every position.
     ///
@@ -198,7 +221,11 @@ impl Gpt {
         let logits = product(&x, &self.embeddings.token.t()); // [N, V]
         (logits, GptCache { embeddings, blocks, norm, x })
     }
+}
+// ANCHOR_END: forward
 
+// ANCHOR: backward
+impl Gpt {
     /// From the slope of the loss along every logit to its slope along every
     /// parameter, which is added to `grad`.
     ///
@@ -220,7 +247,9 @@ impl Gpt {
         self.embeddings.backward(&cache.embeddings, &dx, embeddings);
     }
 }
+// ANCHOR_END: backward
 
+// ANCHOR: cross_entropy
 /// The loss, and its slope along every logit: with `p = softmax(z)`,
 /// `ℓ = scale·Σₙ −ln p[n, targetₙ]` and `dz = scale·(p − y)`, where row `n` of
 /// `y` is one at `targetₙ` and zero elsewhere.
@@ -250,7 +279,9 @@ pub fn cross_entropy(
     }
     (scale * loss, dlogits)
 }
+// ANCHOR_END: cross_entropy
 
+// ANCHOR: loss
 impl Gpt {
     /// The mean loss over a batch of windows, in nats per token.
     ///
@@ -258,12 +289,16 @@ impl Gpt {
     /// - `inputs`, `targets`: `[N]`, windows of `t` ids one behind the other
     ///
     /// # Panics
-    /// As [`forward`](Gpt::forward), and if `targets` is not as long as `inputs`.
+    /// As [`forward`](Gpt::forward), and if there is not one target for each id.
     pub fn loss(&self, inputs: &[u16], targets: &[u16], t: usize) -> Float {
         let (logits, _) = self.forward(inputs, t);
         cross_entropy(logits, targets, 1.0 / inputs.len() as Float).0
     }
+}
+// ANCHOR_END: loss
 
+// ANCHOR: loss_and_grad
+impl Gpt {
     /// The mean loss over a batch, and its gradient.
     ///
     /// # Panics
@@ -279,7 +314,11 @@ impl Gpt {
         let loss = self.accumulate(inputs, targets, t, scale, &mut grad);
         (loss, grad)
     }
+}
+// ANCHOR_END: loss_and_grad
 
+// ANCHOR: accumulate
+impl Gpt {
     /// Returns `scale` times the *sum* of the losses of a batch, and adds the
     /// gradient of that to `grad`: a large batch can come in parts.
     ///
@@ -299,7 +338,9 @@ impl Gpt {
         loss
     }
 }
+// ANCHOR_END: accumulate
 
+// ANCHOR: tensor_name
 /// A tensor's name: the path of its field.
 ///
 /// Prints as `embeddings.token`, `blocks.0.attention.qkv.weight`, …
@@ -310,7 +351,9 @@ pub struct TensorName {
     /// The field, in the block or in the model.
     pub field: &'static str,
 }
+// ANCHOR_END: tensor_name
 
+// ANCHOR: tensor_name_display
 impl fmt::Display for TensorName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.block {
@@ -319,7 +362,9 @@ impl fmt::Display for TensorName {
         }
     }
 }
+// ANCHOR_END: tensor_name_display
 
+// ANCHOR: tensor
 /// One tensor of a model: what it is called and what it holds.
 #[derive(Clone, Debug)]
 pub struct Tensor<Data> {
@@ -330,7 +375,9 @@ pub struct Tensor<Data> {
     /// Its numbers, row by row: a slice, shared or exclusive.
     pub data: Data,
 }
+// ANCHOR_END: tensor
 
+// ANCHOR: tensors
 impl Gpt {
     /// Every tensor, always in the same order: the two tables, the blocks from
     /// the first to the last, the final norm.
@@ -362,7 +409,11 @@ impl Gpt {
         all.push(tensor(None, "norm.bias", &self.norm.bias));
         all
     }
+}
+// ANCHOR_END: tensors
 
+// ANCHOR: tensors_mut
+impl Gpt {
     /// [`tensors`](Gpt::tensors), to be changed.
     pub fn tensors_mut(&mut self) -> Vec<Tensor<&mut [Float]>> {
         let Embeddings { token, position } = &mut self.embeddings;
@@ -392,7 +443,11 @@ impl Gpt {
         all.push(tensor_mut(None, "norm.bias", &mut self.norm.bias));
         all
     }
+}
+// ANCHOR_END: tensors_mut
 
+// ANCHOR: zeros
+impl Gpt {
     /// How many numbers the model learns.
     pub fn num_params(&self) -> usize {
         self.tensors().iter().map(|tensor| tensor.data.len()).sum()
@@ -412,7 +467,9 @@ impl Gpt {
         }
     }
 }
+// ANCHOR_END: zeros
 
+// ANCHOR: one_tensor
 fn tensor<'a, D: Dimension>(
     block: Option<usize>,
     field: &'static str,
@@ -421,6 +478,7 @@ fn tensor<'a, D: Dimension>(
     let shape = array.raw_dim().into_dyn();
     Tensor { name: TensorName { block, field }, shape, data: flat(array) }
 }
+// ANCHOR_END: one_tensor
 
 fn tensor_mut<'a, D: Dimension>(
     block: Option<usize>,
