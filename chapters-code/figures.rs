@@ -18,6 +18,8 @@ mod tokenization;
 mod embeddings;
 #[path = "figures/transformer_block.rs"]
 mod transformer_block;
+#[path = "figures/gpt.rs"]
+mod gpt;
 #[path = "figures/performance.rs"]
 mod performance;
 #[path = "figures/scalar_autograd.rs"]
@@ -54,6 +56,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("heads", transformer_block::heads(&after, &tokenizer)),
         ("gelu", transformer_block::gelu_curves()),
         ("stream", transformer_block::stream()?),
+        ("stack", gpt::stack()),
+        ("p-minus-y", gpt::p_minus_y(&after, &tokenizer)),
+        ("first-loss", gpt::first_loss()?),
+        ("shares", gpt::shares()),
         ("tape", scalar_autograd::tape()),
         ("zoo", zoo::zoo()),
         ("ablations", zoo::ablations()),

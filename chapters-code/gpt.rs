@@ -19,7 +19,7 @@ mod transformer_block;
 use std::error::Error;
 
 use gpt::{Gpt, GptConfig, cross_entropy};
-use ndarray::{Dimension, array, linalg::general_mat_mul};
+use ndarray::{Axis, Dimension, array, linalg::general_mat_mul};
 use orientation::{flat, numerical_gradient, product, softmax};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tokenization::CharTokenizer;
@@ -73,6 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     first_loss(&ids)?;
     repeats(&ids)?;
     stream(&ids)?;
+    alike(&ids)?;
     parameters();
     memory();
     names()?;
@@ -252,6 +253,37 @@ fn stream(ids: &[u16]) -> Result<(), Box<dyn Error>> {
         });
         let [plain, scaled] = ends;
         println!("{n_layer:>6}{:18.4}{:24.4}", plain?, scaled?);
+    }
+    Ok(())
+}
+
+/// What the two halves of a block add, in sixteen blocks without the root.
+fn alike(ids: &[u16]) -> Result<(), Box<dyn Error>> {
+    println!("[alike]");
+    println!("block  stream  of it shared  attention adds  feed-forward");
+    let sizes = GptConfig { n_layer: 16, ..SMALL };
+    let mut model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
+    let size = |x: &Matrix| x.mapv(|x| x * x).mean().unwrap_or(0.0);
+    let (mut x, _) = model.embeddings.forward(&ids[..512], 64);
+    for (i, block) in model.blocks.iter_mut().enumerate() {
+        block.attention.proj.weight *= Float::sqrt(32.0);
+        block.mlp.down.weight *= Float::sqrt(32.0);
+        let (h, _) = block.norm_1.forward(&x);
+        let (heard, _) = block.attention.forward(h, 64);
+        let middle = &x + &heard;
+        let (h, _) = block.norm_2.forward(&middle);
+        let (thought, _) = block.mlp.forward(h);
+        if [0, 1, 3, 7, 15].contains(&i) {
+            let mean = x.mean_axis(Axis(0)).unwrap_or_default();
+            let shared = mean.mapv(|x| x * x).mean().unwrap_or(0.0);
+            let (all, heard) = (size(&x), size(&heard));
+            println!(
+                "{i:>5}{all:8.4}{:11.0} %{heard:16.4}{:14.4}",
+                100.0 * shared / all,
+                size(&thought)
+            );
+        }
+        x = middle + thought;
     }
     Ok(())
 }

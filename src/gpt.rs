@@ -289,7 +289,8 @@ impl Gpt {
     /// - `inputs`, `targets`: `[N]`, windows of `t` ids one behind the other
     ///
     /// # Panics
-    /// As [`forward`](Gpt::forward), and if there is not one target for each id.
+    /// As [`forward`](Gpt::forward), and if there is not one target for each
+    /// id.
     pub fn loss(&self, inputs: &[u16], targets: &[u16], t: usize) -> Float {
         let (logits, _) = self.forward(inputs, t);
         cross_entropy(logits, targets, 1.0 / inputs.len() as Float).0

@@ -1,0 +1,109 @@
+use crate::double::Matrix;
+use crate::double::embeddings::normal;
+use crate::double::gpt::{self, Gpt, GptConfig};
+use crate::double::orientation::{flat, numerical_gradient};
+use crate::{assert_close, exercise};
+use ndarray::array;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+/// The answers asked for.
+pub struct Answers {
+    /// Of GPT-2 medium.
+    pub parameters: usize,
+    /// Three equal scores, the third token came.
+    pub slope: [f64; 3],
+    /// Of an untrained GPT-2 that gives all tokens the same share.
+    pub first_loss: f64,
+}
+
+fn predict(answers: Answers) {
+    let medium = GptConfig {
+        n_layer: 24,
+        n_head: 16,
+        n_embd: 1024,
+        block_size: 1024,
+        vocab_size: 50257,
+    };
+    assert_eq!(Some(answers.parameters), medium.num_params());
+    let (_, slope) = gpt::cross_entropy(array![[7.0, 7.0, 7.0]], &[2], 1.0);
+    for (answer, slope) in answers.slope.iter().zip(&slope) {
+        assert_close(*answer, *slope, 1e-9, "p − y");
+    }
+    let (loss, _) = gpt::cross_entropy(Matrix::zeros((1, 50257)), &[0], 1.0);
+    assert_close(answers.first_loss, loss, 0.01, "ln V");
+}
+exercise!(gpt_predict, super::predict, gpt::ANSWERS);
+
+type CrossEntropy = fn(&[f64], usize) -> (f64, Vec<f64>);
+
+fn build(cross_entropy: CrossEntropy) {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for v in [1, 2, 7, 59] {
+        let scores: Vec<f64> =
+            (0..v).map(|_| rng.random_range(-4.0..4.0)).collect();
+        let target = v / 2;
+        let (loss, slope) = cross_entropy(&scores, target);
+        let sum: f64 = scores.iter().map(|z| z.exp()).sum();
+        let minus_ln_p = -(scores[target].exp() / sum).ln();
+        assert_close(loss, minus_ln_p, 1e-12, "-ln p");
+        assert_close(slope.iter().sum(), 0.0, 1e-12, "the slope's sum");
+        let measured =
+            numerical_gradient(&scores, 1e-5, |z| cross_entropy(z, target).0);
+        for (slope, measured) in slope.iter().zip(&measured) {
+            assert_close(*slope, *measured, 1e-8, "the slope");
+        }
+    }
+    let (loss, slope) = cross_entropy(&[1e4, -1e4], 1);
+    assert_eq!((loss, slope), (2e4, vec![1.0, -1.0]), "sure, and wrong");
+    let (loss, slope) = cross_entropy(&[-1e4, -1e4], 0);
+    assert_close(loss, 2f64.ln(), 1e-9, "two equal scores, far below zero");
+    assert_close(slope[0], -0.5, 1e-9, "their slope");
+}
+exercise!(gpt_build, super::build, gpt::cross_entropy);
+
+type Untied = fn(&Gpt, &Matrix, &[u16], &[u16]) -> (f64, Gpt, Matrix);
+
+fn explore(untied: Untied) {
+    let (inputs, targets) = ([0, 1, 0, 3], [1, 0, 3, 5]);
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let (n_layer, n_head, n_embd, block_size, vocab_size) = (2, 2, 4, 4, 6);
+    let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+    let mut model = Gpt::new(sizes, &mut rng).expect("six numbers that fit");
+    for tensor in model.tensors_mut() {
+        tensor.data.iter_mut().for_each(|x| *x += rng.random_range(-0.3..0.3));
+    }
+
+    // Two tables: every slope is the one that is measured
+    let head = normal((6, 4), 0.5, &mut rng);
+    let (_, grad, dhead) = untied(&model, &head, &inputs, &targets);
+    let measured = numerical_gradient(flat(&head), 1e-5, |data| {
+        let head = Matrix::from_shape_vec((6, 4), data.to_vec());
+        untied(&model, &head.expect("as before"), &inputs, &targets).0
+    });
+    for (slope, measured) in flat(&dhead).iter().zip(&measured) {
+        assert_close(*slope, *measured, 1e-7, "the head");
+    }
+    let mut moved = model.clone();
+    for (i, tensor) in grad.tensors().iter().enumerate() {
+        let start = model.tensors()[i].data.to_vec();
+        let measured = numerical_gradient(&start, 1e-5, |data| {
+            moved.tensors_mut()[i].data.copy_from_slice(data);
+            untied(&moved, &head, &inputs, &targets).0
+        });
+        moved.tensors_mut()[i].data.copy_from_slice(&start);
+        for (slope, measured) in tensor.data.iter().zip(&measured) {
+            assert_close(*slope, *measured, 1e-7, &tensor.name.to_string());
+        }
+    }
+
+    // One table in both places: the tied model, whose slope is the sum
+    let table = model.embeddings.token.clone();
+    let (loss, grad, dhead) = untied(&model, &table, &inputs, &targets);
+    let (tied_loss, tied) = model.loss_and_grad(&inputs, &targets, 4);
+    assert_close(loss, tied_loss, 1e-12, "the loss of the tied model");
+    let sum = &grad.embeddings.token + &dhead;
+    for (sum, tied) in sum.iter().zip(&tied.embeddings.token) {
+        assert_close(*sum, *tied, 1e-12, "the tied table");
+    }
+}
+exercise!(gpt_explore, super::explore, gpt::untied);
