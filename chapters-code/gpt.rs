@@ -82,23 +82,23 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 // ANCHOR: shapes
-/// Two windows of four ids through the smallest model, shape by shape.
+/// Two windows of five ids through the smallest model, shape by shape.
 fn shapes() -> Result<(), Box<dyn Error>> {
     println!("[shapes]");
     let model = Gpt::new(TINY, &mut ChaCha8Rng::seed_from_u64(1))?;
-    let ids = [3, 1, 4, 1, 5, 9, 2, 6];
+    let ids = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3];
     println!("ids            {:?}", [ids.len()]);
-    let (mut x, _) = model.embeddings.forward(&ids, 4);
+    let (mut x, _) = model.embeddings.forward(&ids, 5);
     println!("embeddings     {:?}", x.shape());
     for (i, block) in model.blocks.iter().enumerate() {
-        (x, _) = block.forward(x, 4);
+        (x, _) = block.forward(x, 5);
         println!("blocks[{i}]      {:?}", x.shape());
     }
     (x, _) = model.norm.forward(&x);
     println!("norm           {:?}", x.shape());
     let by_hand = product(&x, &model.embeddings.token.t());
     println!("head           {:?}", by_hand.shape());
-    let (logits, _) = model.forward(&ids, 4);
+    let (logits, _) = model.forward(&ids, 5);
     println!("as forward     {}", logits == by_hand);
     Ok(())
 }
