@@ -388,6 +388,9 @@ fn check() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What is done to a gradient before it is used.
+type Fault = fn(&mut Gpt);
+
 // ANCHOR: faults
 /// Nothing wrong.
 fn right(_: &mut Gpt) {}
@@ -421,7 +424,7 @@ fn twice_too_large(grad: &mut Gpt) {
 // ANCHOR: descend
 /// Four hundred steps downhill, the gradient spoiled at each; the loss now and
 /// then.
-fn descend(ids: &[u16], spoil: fn(&mut Gpt)) -> Result<Gpt, Box<dyn Error>> {
+fn descend(ids: &[u16], spoil: Fault) -> Result<Gpt, Box<dyn Error>> {
     let sizes = GptConfig { n_layer: 2, n_head: 2, n_embd: 32, ..SMALL };
     let mut model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
     for step in 0..=400 {
@@ -444,7 +447,7 @@ fn descend(ids: &[u16], spoil: fn(&mut Gpt)) -> Result<Gpt, Box<dyn Error>> {
 fn still_trains(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("[still trains]");
     println!("step              0    100    200    300    400   moved  agree");
-    let faults: [(&str, fn(&mut Gpt)); 4] = [
+    let faults: [(&str, Fault); 4] = [
         ("right", right),
         ("no qkv", attention_is_not_learned),
         ("no blocks", blocks_are_not_learned),
