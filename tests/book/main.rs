@@ -8,6 +8,7 @@
 mod code;
 mod excerpts;
 mod figures;
+mod index;
 mod library;
 mod page;
 mod prose;
@@ -138,6 +139,26 @@ fn the_book_keeps_its_laws() {
     }
     let breaches = breaches(&root(), ALLOWED);
     assert!(breaches.is_empty(), "\n{}", report(&breaches));
+}
+
+/// `INSTA_UPDATE=always`, which renews the other records, renews this one too.
+#[test]
+fn the_index_is_that_of_the_code() {
+    let path = root().join("book/items.md");
+    if !root().join("book").is_dir() {
+        return;
+    }
+    let index = index::index(&Book::read(&root(), ALLOWED));
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(&path, &index).expect("a place for the index");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let stale = written.lines().zip(index.lines()).find(|(a, b)| a != b);
+    assert!(
+        written == index,
+        "book/items.md is not what the code gives (first: {stale:?}); renew it \
+         with INSTA_UPDATE=always cargo test --test book"
+    );
 }
 
 #[test]
