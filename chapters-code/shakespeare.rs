@@ -127,7 +127,7 @@ fn recipe(options: &Options) -> Recipe {
         },
         Preset::Long => Recipe {
             n_layer: 4, n_head: 8, n_embd: 256, block_size: 256, batch_size: 8,
-            steps: 6500, lr: 1.5e-3, weight_decay: 0.3, eval_interval: 500,
+            steps: 8000, lr: 1.5e-3, weight_decay: 0.6, eval_interval: 500,
         },
     };
     Recipe {

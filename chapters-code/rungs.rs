@@ -1,0 +1,98 @@
+//! What a model writes at each rung of the loss ladder, while it trains.
+//!
+//! `cargo run --example rungs` trains the default model of `shakespeare` on the
+//! sonnets; `cargo run --example rungs -- FILE` trains that of
+//! `shakespeare --preset long` on a text of your own, which takes an hour. The
+//! steps are the same as there, to the bit.
+
+use std::error::Error;
+
+use microgpt::generation::{Generator, Sampler};
+use microgpt::gpt::{Gpt, GptConfig};
+use microgpt::orientation::{Rung, ladder};
+use microgpt::tokenization::CharTokenizer;
+use microgpt::training::{LrSchedule, TrainConfig, Trainer, evaluate, split};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// Hands the memory of one step to the next without asking the system again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const SEED: u64 = 1337;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let file = std::env::args().nth(1);
+    let long = file.is_some();
+    let text = match file {
+        Some(path) => std::fs::read_to_string(path)?,
+        None => include_str!("data/sonnets.txt").to_owned(),
+    };
+    let tokenizer = CharTokenizer::new(&text)?;
+    let ids = tokenizer.encode(&text)?;
+    let (train, validation) = split(&ids);
+    let characters: Vec<char> = text.chars().collect();
+    let (counted, scored) = split(&characters);
+    let mut rungs = ladder(counted, scored);
+    rungs.sort_by(|a, b| b.loss.total_cmp(&a.loss));
+
+    let mut trainer = trainer(long, tokenizer.vocab_size())?;
+    let steps = trainer.config.schedule.steps;
+    let (mut next, mut passed) = (0, 0);
+    loop {
+        let step = trainer.step;
+        if step == next || step % 500 == 0 || step == steps {
+            next = next.max(step + (step / 60 * 10).max(10));
+            let loss = evaluate(&trainer.model, validation)?;
+            let below = rungs.iter().filter(|rung| loss < rung.loss).count();
+            println!("step {step:>4}  {loss:.4}{}", words(below, &rungs));
+            if below > passed || step == 0 || step == steps {
+                println!("  {:?}", write(&trainer.model, &tokenizer)?);
+            }
+            passed = passed.max(below);
+        }
+        if step == steps {
+            return Ok(());
+        }
+        trainer.take_step(train)?;
+    }
+}
+
+/// A run with the settings of `shakespeare`.
+fn trainer(long: bool, vocab_size: usize) -> Result<Trainer, Box<dyn Error>> {
+    let (n_head, n_embd, block_size) =
+        if long { (8, 256, 256) } else { (4, 128, 64) };
+    let (batch_size, steps) = if long { (8, 8000) } else { (16, 1500) };
+    let (max_lr, weight_decay) = if long { (1.5e-3, 0.6) } else { (3e-3, 0.1) };
+    let n_layer = 4;
+    let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+    let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(SEED))?;
+    let (min_lr, warmup) = (max_lr / 10.0, 100);
+    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
+    let (max_norm, eval_interval, seed) = (1.0, 500, SEED);
+    let config =
+        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
+    let mut trainer = Trainer::new(model, config)?;
+    trainer.optimizer.weight_decay = weight_decay;
+    Ok(trainer)
+}
+
+/// The lowest rung that a loss is below.
+fn words(below: usize, rungs: &[Rung]) -> String {
+    match below.checked_sub(1).and_then(|last| rungs.get(last)) {
+        Some(Rung { name, loss }) => format!("  below {name} ({loss:.3})"),
+        None => String::new(),
+    }
+}
+
+/// A few characters by the model as it is, always from the same dice.
+fn write(
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<String, Box<dyn Error>> {
+    let prompt = tokenizer.encode("\n")?;
+    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+    rng.set_stream(2); // stream 0 drew the weights, stream 1 the batches
+    let ids = Generator::new(model, &prompt, Sampler::new(0.8, None)?, rng)?;
+    let ids: Vec<u16> = ids.take(66).collect();
+    Ok(tokenizer.decode(&ids)?)
+}
