@@ -314,6 +314,9 @@ pub struct Trainer {
     pub step: usize,
     /// The random stream that batches are drawn from.
     pub rng: ChaCha8Rng,
+    /// What finds the loss and gradient of a batch:
+    /// [`sharded_loss_and_grad`], unless many machines share the work.
+    pub gradient: fn(&Gpt, &Batch, &mut Vec<Gpt>) -> Float,
     grads: Vec<Gpt>, // one for each shard, kept for its memory
 }
 
@@ -376,7 +379,9 @@ impl Trainer {
         let optimizer = AdamW::new(&model);
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         rng.set_stream(1); // stream 0 is for the weights
-        Ok(Self { model, optimizer, config, step: 0, rng, grads: Vec::new() })
+        let gradient = sharded_loss_and_grad;
+        let (step, grads) = (0, Vec::new());
+        Ok(Self { model, optimizer, config, step, rng, gradient, grads })
     }
 
     /// Draws a batch from `data` and takes one step.
@@ -393,7 +398,7 @@ impl Trainer {
         let t = self.model.embeddings.position.nrows();
         let batch = Batch::random(data, batch_size, t, &mut self.rng)?;
         let (model, grads) = (&mut self.model, &mut self.grads);
-        let loss = sharded_loss_and_grad(model, &batch, grads);
+        let loss = (self.gradient)(model, &batch, grads);
         let grad = &mut grads[0];
         let grad_norm = clip(grad, max_norm);
         if !loss.is_finite() || !grad_norm.is_finite() {
