@@ -14,6 +14,7 @@
 //! | [`training`] | batches, AdamW, the learning-rate schedule, the loop |
 //! | [`generation`] | sampling, the key-value cache, streams of text |
 //! | [`scalar_autograd`] | an appendix: the same gradients, found by a tape of scalars |
+//! | `parallel` | with the feature `mpi`: one run on many machines |
 //!
 //! The five items below are all that a module needs from this file. Whoever
 //! carries a module into another crate declares them beside it; `general_mat_mul`
@@ -57,6 +58,8 @@ pub mod gpt;
 pub mod training;
 pub mod generation;
 pub mod scalar_autograd; // an appendix
+#[cfg(feature = "mpi")]
+pub mod parallel; // another
 // ANCHOR_END: modules
 
 use gemm_common::Parallelism;

@@ -21,13 +21,16 @@ use super::Float;
 use super::gpt::{Gpt, Tensor, TensorName};
 use super::orientation::dot;
 
+// ANCHOR: split
 /// Cuts a sequence in two: the first nine tenths to train on, the rest to
 /// validate with. Nothing is shuffled, so no window straddles the cut.
 pub fn split<T>(data: &[T]) -> (&[T], &[T]) {
     let (tens, ones) = (data.len() / 10, data.len() % 10);
     data.split_at(9 * tens + 9 * ones / 10)
 }
+// ANCHOR_END: split
 
+// ANCHOR: batch
 /// Windows of text, and for each position the token that follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -38,7 +41,9 @@ pub struct Batch {
     /// Positions in each window, `T`.
     pub t: usize,
 }
+// ANCHOR_END: batch
 
+// ANCHOR: batch_random
 impl Batch {
     /// Cuts `batch_size` windows of `t` positions out of `data`, each starting
     /// anywhere with equal probability. Windows may overlap.
@@ -66,7 +71,9 @@ impl Batch {
         Ok(Self { inputs, targets, t })
     }
 }
+// ANCHOR_END: batch_random
 
+// ANCHOR: shards
 /// Into how many shards a batch is cut, at most.
 ///
 /// A shard is what one thread works on, and floats added in another order give
@@ -79,7 +86,9 @@ pub const SHARDS: usize = 4;
 /// Enough to keep a processor's multipliers busy; more would only take more
 /// memory, for all that the backward pass has to remember.
 pub const PIECE: usize = 512; // positions
+// ANCHOR_END: shards
 
+// ANCHOR: sharded
 /// The mean loss over a batch; its gradient is left in `grads[0]`.
 ///
 /// Each shard of the batch is worked on by one thread, piece by piece, and has
@@ -114,7 +123,9 @@ pub fn sharded_loss_and_grad(
     }
     losses.iter().sum()
 }
+// ANCHOR_END: sharded
 
+// ANCHOR: add_in_order
 /// `first += others[0] + others[1] + …`, each tensor by one thread.
 fn add_in_order(first: &mut Gpt, others: &[Gpt]) {
     let others: Vec<_> = others.iter().map(|other| other.tensors()).collect();
@@ -127,7 +138,9 @@ fn add_in_order(first: &mut Gpt, others: &[Gpt]) {
         }
     });
 }
+// ANCHOR_END: add_in_order
 
+// ANCHOR: clip
 /// Shortens a gradient that is longer than `max_norm` to that length, and
 /// returns the length it had: the root of the sum of squares over *all*
 /// parameters, so that its direction stays.
@@ -148,7 +161,9 @@ pub fn clip(grad: &mut Gpt, max_norm: Float) -> Float {
     }
     norm
 }
+// ANCHOR_END: clip
 
+// ANCHOR: adamw
 /// AdamW: steps of a size that hardly depends on the gradient's, and a decay
 /// of the weights beside it.
 ///
@@ -170,7 +185,9 @@ pub struct AdamW {
     /// Steps taken.
     pub steps: i32,
 }
+// ANCHOR_END: adamw
 
+// ANCHOR: adamw_new
 impl AdamW {
     /// `β₁ = 0.9`, `β₂ = 0.99`, `ε = 1e-8`, decay 0.1, and no memory yet.
     pub fn new(model: &Gpt) -> Self {
@@ -184,14 +201,20 @@ impl AdamW {
             steps: 0,
         }
     }
+}
+// ANCHOR_END: adamw_new
 
+// ANCHOR: adamw_decays
+impl AdamW {
     /// Whether a tensor decays: matrices do, and both embedding tables are
     /// matrices; biases and gains, of one dimension, do not.
     pub fn decays<Data>(tensor: &Tensor<Data>) -> bool {
         tensor.shape.ndim() == 2
     }
 }
+// ANCHOR_END: adamw_decays
 
+// ANCHOR: adamw_step
 impl AdamW {
     /// One step: with `g` the gradient, `t` the number of this step and
     /// `λ = 0` for what does not decay,
@@ -226,7 +249,9 @@ impl AdamW {
         });
     }
 }
+// ANCHOR_END: adamw_step
 
+// ANCHOR: schedule
 /// The learning rate as a function of the step: a straight rise, then half a
 /// period of a cosine down to `min_lr`, where it stays.
 ///
@@ -242,7 +267,9 @@ pub struct LrSchedule {
     /// The step at which the end is reached.
     pub steps: usize,
 }
+// ANCHOR_END: schedule
 
+// ANCHOR: schedule_at
 impl LrSchedule {
     /// The rate of step `step`, which counts from zero.
     pub fn at(&self, step: usize) -> Float {
@@ -259,7 +286,9 @@ impl LrSchedule {
         self.min_lr + share * (self.max_lr - self.min_lr)
     }
 }
+// ANCHOR_END: schedule_at
 
+// ANCHOR: evaluate
 /// The mean loss over the whole of `data`, in nats per token.
 ///
 /// Cuts it into windows of `block_size` that follow each other without overlap;
@@ -285,7 +314,9 @@ pub fn evaluate(model: &Gpt, data: &[u16]) -> Result<f64, TrainError> {
         .collect();
     Ok(losses.iter().sum::<f64>() / last as f64)
 }
+// ANCHOR_END: evaluate
 
+// ANCHOR: train_config
 /// How to train.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainConfig {
@@ -300,7 +331,9 @@ pub struct TrainConfig {
     /// From which the random numbers of the batches follow.
     pub seed: u64,
 }
+// ANCHOR_END: train_config
 
+// ANCHOR: trainer
 /// A run in progress: everything that the next step depends on.
 #[derive(Debug)]
 pub struct Trainer {
@@ -314,9 +347,14 @@ pub struct Trainer {
     pub step: usize,
     /// The random stream that batches are drawn from.
     pub rng: ChaCha8Rng,
+    /// What finds the loss and gradient of a batch:
+    /// [`sharded_loss_and_grad`], unless many machines share the work.
+    pub gradient: fn(&Gpt, &Batch, &mut Vec<Gpt>) -> Float,
     grads: Vec<Gpt>, // one for each shard, kept for its memory
 }
+// ANCHOR_END: trainer
 
+// ANCHOR: step_report
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport {
@@ -329,7 +367,9 @@ pub struct StepReport {
     /// The learning rate.
     pub lr: Float,
 }
+// ANCHOR_END: step_report
 
+// ANCHOR: evaluation
 /// What one evaluation found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
@@ -341,7 +381,9 @@ pub struct Evaluation {
     /// The loss over the whole validation split, in nats per token.
     pub validation_loss: f64,
 }
+// ANCHOR_END: evaluation
 
+// ANCHOR: event
 /// What an observer of [`Trainer::run`] is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
@@ -350,7 +392,9 @@ pub enum Event {
     /// The validation split has been scored.
     Evaluation(Evaluation),
 }
+// ANCHOR_END: event
 
+// ANCHOR: trainer_new
 impl Trainer {
     /// Prepares a run.
     ///
@@ -376,9 +420,15 @@ impl Trainer {
         let optimizer = AdamW::new(&model);
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         rng.set_stream(1); // stream 0 is for the weights
-        Ok(Self { model, optimizer, config, step: 0, rng, grads: Vec::new() })
+        let gradient = sharded_loss_and_grad;
+        let (step, grads) = (0, Vec::new());
+        Ok(Self { model, optimizer, config, step, rng, gradient, grads })
     }
+}
+// ANCHOR_END: trainer_new
 
+// ANCHOR: take_step
+impl Trainer {
     /// Draws a batch from `data` and takes one step.
     ///
     /// # Errors
@@ -393,7 +443,7 @@ impl Trainer {
         let t = self.model.embeddings.position.nrows();
         let batch = Batch::random(data, batch_size, t, &mut self.rng)?;
         let (model, grads) = (&mut self.model, &mut self.grads);
-        let loss = sharded_loss_and_grad(model, &batch, grads);
+        let loss = (self.gradient)(model, &batch, grads);
         let grad = &mut grads[0];
         let grad_norm = clip(grad, max_norm);
         if !loss.is_finite() || !grad_norm.is_finite() {
@@ -405,7 +455,11 @@ impl Trainer {
         self.step += 1;
         Ok(StepReport { step: self.step - 1, loss, grad_norm, lr })
     }
+}
+// ANCHOR_END: take_step
 
+// ANCHOR: run
+impl Trainer {
     /// Trains to the end of the schedule, and evaluates before the first step,
     /// every `eval_interval` steps and after the last.
     ///
@@ -442,18 +496,22 @@ impl Trainer {
         }
     }
 }
+// ANCHOR_END: run
 
 fn mean(x: &[f64]) -> Option<f64> {
     (!x.is_empty()).then(|| x.iter().sum::<f64>() / x.len() as f64)
 }
 
+// ANCHOR: first_non_finite
 /// The first tensor that holds something that is not a finite number.
 fn first_non_finite(model: &Gpt) -> Option<TensorName> {
     let mut tensors = model.tensors().into_iter();
     let bad = tensors.find(|tensor| !tensor.data.iter().all(|x| x.is_finite()));
     bad.map(|tensor| tensor.name)
 }
+// ANCHOR_END: first_non_finite
 
+// ANCHOR: train_error
 /// Why a run cannot start or go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrainError {
@@ -480,7 +538,9 @@ pub enum TrainError {
         tensor: Option<TensorName>,
     },
 }
+// ANCHOR_END: train_error
 
+// ANCHOR: train_error_display
 impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -500,5 +560,6 @@ impl fmt::Display for TrainError {
         }
     }
 }
+// ANCHOR_END: train_error_display
 
 impl std::error::Error for TrainError {}

@@ -25,6 +25,9 @@ pub mod generation;
 pub mod gpt;
 #[path = "../../src/orientation.rs"]
 pub mod orientation;
+#[cfg(feature = "mpi")]
+#[path = "../../src/parallel.rs"]
+pub mod parallel;
 #[path = "../../src/scalar_autograd.rs"]
 pub mod scalar_autograd;
 #[path = "../../src/tokenization.rs"]

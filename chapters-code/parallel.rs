@@ -1,0 +1,165 @@
+//! An appendix. One run on several ranks against the same run on one.
+//!
+//! ```sh
+//! cargo build --features mpi --example parallel
+//! mpirun -n 4 target/debug/examples/parallel
+//! ```
+
+#[path = "../tests/double/mod.rs"]
+mod double;
+
+use std::error::Error;
+use std::time::Instant;
+
+use microgpt::parallel::loss_and_grad;
+use microgpt::training::sharded_loss_and_grad;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::*;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+const SONNETS: &str = include_str!("data/sonnets.txt");
+
+/// Where the last rank runs, told to the first.
+fn last_machine() -> Result<String, Box<dyn Error>> {
+    let world = SimpleCommunicator::world();
+    let name = mpi::environment::processor_name()?;
+    let last = world.process_at_rank(world.size() - 1);
+    let mut bytes = name.into_bytes();
+    bytes.resize(64, b' ');
+    last.broadcast_into(&mut bytes);
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+/// Prints on the first rank.
+macro_rules! say {
+    ($($what:tt)*) => {
+        if SimpleCommunicator::world().rank() == 0 {
+            println!($($what)*);
+        }
+    };
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let _universe = mpi::initialize().ok_or("MPI is running already")?;
+    // A rank stands for a machine; here it is one thread
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
+    let ranks = SimpleCommunicator::world().size();
+    let machine = last_machine()?;
+    say!("[ranks]\n{ranks}, the last on {machine}");
+    equality()?;
+    timing()?;
+    network();
+    Ok(())
+}
+
+// ANCHOR: equality
+/// One step's gradient, and twenty steps, by all ranks and by this one alone.
+fn equality() -> Result<(), Box<dyn Error>> {
+    use double::gpt::{Gpt, GptConfig};
+    use double::parallel::loss_and_grad;
+    use double::training::{
+        Batch, LrSchedule, TrainConfig, Trainer, sharded_loss_and_grad,
+    };
+    let ids: Vec<u16> = SONNETS.bytes().map(|b| u16::from(b % 64)).collect();
+    let (n_layer, n_head, n_embd, block_size, vocab_size) = (2, 2, 16, 8, 64);
+    let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+    let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
+
+    say!("[equality]\nwindows  loss apart  gradient apart");
+    for windows in [1, 2, 3, 8, 13] {
+        let mut rng = ChaCha8Rng::seed_from_u64(windows as u64);
+        let batch = Batch::random(&ids, windows, 8, &mut rng)?;
+        let (mut alone, mut together) = (Vec::new(), Vec::new());
+        let loss = sharded_loss_and_grad(&model, &batch, &mut alone);
+        let other = loss_and_grad(&model, &batch, &mut together);
+        let apart = apart(&alone[0], &together[0]);
+        say!("{windows:>7}{:12.0e}{apart:16.0e}", (loss - other).abs());
+    }
+
+    let schedule =
+        LrSchedule { max_lr: 3e-3, min_lr: 3e-4, warmup: 5, steps: 20 };
+    let config = TrainConfig {
+        batch_size: 6,
+        schedule,
+        max_norm: 1.0,
+        eval_interval: 20,
+        seed: 1,
+    };
+    let mut alone = Trainer::new(model.clone(), config)?;
+    let mut together = Trainer::new(model, config)?;
+    together.gradient = loss_and_grad;
+    for _ in 0..20 {
+        alone.take_step(&ids)?;
+        together.take_step(&ids)?;
+    }
+    let apart = apart(&alone.model, &together.model);
+    say!("after twenty steps the weights are {apart:.0e} apart");
+    Ok(())
+}
+// ANCHOR_END: equality
+
+/// The largest difference, relative to the largest number of its tensor.
+fn apart(a: &double::gpt::Gpt, b: &double::gpt::Gpt) -> f64 {
+    let mut worst = 0.0f64;
+    for (a, b) in a.tensors().into_iter().zip(b.tensors()) {
+        let size = a.data.iter().fold(1e-300, |m: f64, x| m.max(x.abs()));
+        let pairs = a.data.iter().zip(b.data);
+        let most = pairs.fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()));
+        worst = worst.max(most / size);
+    }
+    worst
+}
+
+// ANCHOR: timing
+/// A step of size S, with and without the others, one thread on each rank.
+fn timing() -> Result<(), Box<dyn Error>> {
+    use microgpt::gpt::{Gpt, GptConfig};
+    use microgpt::training::Batch;
+    let (n_layer, n_head, n_embd, block_size, vocab_size) = (4, 4, 128, 64, 65);
+    let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+    let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
+    let ids: Vec<u16> = SONNETS.bytes().map(|b| u16::from(b % 64)).collect();
+    let batch = Batch::random(&ids, 12, 64, &mut ChaCha8Rng::seed_from_u64(2))?;
+    let world = SimpleCommunicator::world();
+    let mut grads = Vec::new();
+    let mut median = |gradient: fn(&Gpt, &Batch, &mut Vec<Gpt>) -> f32| {
+        let mut times: Vec<f64> = (0..25)
+            .map(|_| {
+                world.barrier();
+                let start = Instant::now();
+                gradient(&model, &batch, &mut grads);
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        times[12]
+    };
+    let bytes = 4 * (1 + model.num_params());
+    let together = median(loss_and_grad);
+    let alone = median(sharded_loss_and_grad);
+    say!("[timing]\nbytes added up in a step  {bytes}");
+    say!("gradient of S, together   {together:.1} ms");
+    say!("each rank the whole batch {alone:.1} ms");
+    Ok(())
+}
+// ANCHOR_END: timing
+
+// ANCHOR: network
+/// How long the gradient is on its way, and how many tokens a machine must
+/// work on in the meantime, at 150 GFLOP/s, for the network not to be what
+/// everybody waits for.
+fn network() {
+    const FLOPS: f64 = 150e9;
+    say!("[network]\nparameters  link Gbit/s  seconds  tokens");
+    for parameters in [10e6, 124e6, 1.5e9] {
+        for gigabits in [1.0, 10.0, 100.0] {
+            // A ring sends every number nearly twice, in four bytes
+            let seconds = 2.0 * 4.0 * parameters / (gigabits * 1e9 / 8.0);
+            // Forward and backward: six operations for each parameter
+            let tokens = seconds * FLOPS / (6.0 * parameters);
+            let millions = parameters / 1e6;
+            say!("{millions:>8} M{gigabits:>13}{seconds:9.2}{tokens:>8.0}");
+        }
+    }
+}
+// ANCHOR_END: network
