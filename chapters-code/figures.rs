@@ -24,6 +24,8 @@ mod gpt;
 mod performance;
 #[path = "figures/scalar_autograd.rs"]
 mod scalar_autograd;
+#[path = "figures/training.rs"]
+mod training;
 #[path = "figures/zoo.rs"]
 mod zoo;
 
@@ -60,6 +62,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("p-minus-y", gpt::p_minus_y(&after, &tokenizer)),
         ("first-loss", gpt::first_loss()?),
         ("shares", gpt::shares()),
+        ("schedule", training::schedule()),
+        ("valley", training::valley()),
+        ("sweep", training::sweep()),
+        ("over-fitting", training::over_fitting()),
+        ("samples", training::samples()),
         ("tape", scalar_autograd::tape()),
         ("zoo", zoo::zoo()),
         ("ablations", zoo::ablations()),

@@ -53,13 +53,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 // ANCHOR: equality
-/// One step's gradient, and twenty steps, by all ranks and by this one alone.
+/// One gradient, by all ranks and by this one alone.
 fn equality() -> Result<(), Box<dyn Error>> {
     use double::gpt::{Gpt, GptConfig};
     use double::parallel::loss_and_grad;
-    use double::training::{
-        Batch, LrSchedule, TrainConfig, Trainer, sharded_loss_and_grad,
-    };
+    use double::training::{Batch, sharded_loss_and_grad};
     let ids: Vec<u16> = SONNETS.bytes().map(|b| u16::from(b % 64)).collect();
     let (n_layer, n_head, n_embd, block_size, vocab_size) = (2, 2, 16, 8, 64);
     let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
@@ -76,6 +74,17 @@ fn equality() -> Result<(), Box<dyn Error>> {
         say!("{windows:>7}{:12.0e}{apart:16.0e}", (loss - other).abs());
     }
 
+    twenty_steps(model, &ids)
+}
+// ANCHOR_END: equality
+
+// ANCHOR: twenty_steps
+/// Twenty steps, by all ranks and by this one alone.
+fn twenty_steps(
+    model: double::gpt::Gpt,
+    ids: &[u16],
+) -> Result<(), Box<dyn Error>> {
+    use double::training::{LrSchedule, TrainConfig, Trainer};
     let schedule =
         LrSchedule { max_lr: 3e-3, min_lr: 3e-4, warmup: 5, steps: 20 };
     let config = TrainConfig {
@@ -87,16 +96,16 @@ fn equality() -> Result<(), Box<dyn Error>> {
     };
     let mut alone = Trainer::new(model.clone(), config)?;
     let mut together = Trainer::new(model, config)?;
-    together.gradient = loss_and_grad;
+    together.gradient = double::parallel::loss_and_grad;
     for _ in 0..20 {
-        alone.take_step(&ids)?;
-        together.take_step(&ids)?;
+        alone.take_step(ids)?;
+        together.take_step(ids)?;
     }
     let apart = apart(&alone.model, &together.model);
     say!("after twenty steps the weights are {apart:.0e} apart");
     Ok(())
 }
-// ANCHOR_END: equality
+// ANCHOR_END: twenty_steps
 
 /// The largest difference, relative to the largest number of its tensor.
 fn apart(a: &double::gpt::Gpt, b: &double::gpt::Gpt) -> f64 {

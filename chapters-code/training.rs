@@ -26,8 +26,7 @@ use gpt::{Gpt, GptConfig};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tokenization::CharTokenizer;
 use training::{
-    AdamW, Batch, Event, LrSchedule, TrainConfig, Trainer, clip, evaluate,
-    split,
+    AdamW, Batch, LrSchedule, TrainConfig, Trainer, clip, evaluate, split,
 };
 
 use ndarray::linalg::general_mat_mul;
@@ -56,8 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     clipping()?;
     rates();
     noise(train, validation)?;
-    by_heart(train, validation)?;
-    explosion(train)
+    by_heart(train, validation)
 }
 
 // ANCHOR: windows
@@ -98,14 +96,12 @@ fn coverage(train: &[u16]) -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: coverage
 
-// ANCHOR: order
 /// Three numbers, added in two orders.
 fn order() {
     println!("[order]");
     println!("(0.1 + 0.2) + 0.3 = {}", (0.1 + 0.2) + 0.3);
     println!("0.1 + (0.2 + 0.3) = {}", 0.1 + (0.2 + 0.3));
 }
-// ANCHOR_END: order
 
 // ANCHOR: valley
 /// Three ways down a valley that is a hundred times as steep across as along.
@@ -201,7 +197,6 @@ fn small(
     Ok(Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?)
 }
 
-// ANCHOR: decays
 /// Which tensors decay.
 fn decays() -> Result<(), Box<dyn Error>> {
     println!("[decays]");
@@ -211,7 +206,6 @@ fn decays() -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
-// ANCHOR_END: decays
 
 // ANCHOR: clipping
 /// A gradient of length five in two of its numbers, clipped to one.
@@ -228,7 +222,6 @@ fn clipping() -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: clipping
 
-// ANCHOR: rates
 /// The learning rate of the standard run.
 fn rates() {
     println!("[rates]");
@@ -238,7 +231,6 @@ fn rates() {
         println!("step {step:>4}  {:.5}", schedule.at(step));
     }
 }
-// ANCHOR_END: rates
 
 /// The settings of the runs of this program.
 fn settings(batch_size: usize, steps: usize) -> TrainConfig {
@@ -295,24 +287,3 @@ fn by_heart(train: &[u16], validation: &[u16]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 // ANCHOR_END: by_heart
-
-// ANCHOR: explosion
-/// A learning rate a million times too high.
-fn explosion(train: &[u16]) -> Result<(), Box<dyn Error>> {
-    println!("[explosion]");
-    let mut config = settings(8, 100);
-    config.schedule =
-        LrSchedule { max_lr: 1e160, min_lr: 1e160, warmup: 0, steps: 100 };
-    let mut trainer = Trainer::new(small(1, 16, 16)?, config)?;
-    let outcome = trainer.run(train, train, |_, event| {
-        if let Event::Step(report) = event {
-            println!("step {}  loss {:.2}", report.step, report.loss);
-        }
-        ControlFlow::Continue(())
-    });
-    if let Err(error) = outcome {
-        println!("error: {error}");
-    }
-    Ok(())
-}
-// ANCHOR_END: explosion

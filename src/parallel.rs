@@ -53,24 +53,7 @@ pub fn loss_and_grad(
     let (rank, ranks) = (world.rank() as usize, world.size() as usize);
     let windows = part(batch.inputs.len() / batch.t, rank, ranks);
     let rows = windows.start * batch.t..windows.end * batch.t;
-    let share = rows.len() as Float / batch.inputs.len() as Float;
-
-    // The loss, and behind it the tensors one after the other
-    let mut mine = Vec::with_capacity(1 + model.num_params());
-    if rows.is_empty() {
-        grads.resize_with(1, || model.zeros_like());
-        mine.resize(mine.capacity(), 0.0);
-    } else {
-        let part = Batch {
-            inputs: batch.inputs[rows.clone()].to_vec(),
-            targets: batch.targets[rows].to_vec(),
-            t: batch.t,
-        };
-        mine.push(share * sharded_loss_and_grad(model, &part, grads));
-        for tensor in grads[0].tensors() {
-            mine.extend(tensor.data.iter().map(|slope| share * slope));
-        }
-    }
+    let mine = contribution(model, batch, rows, grads);
     let mut sum = vec![0.0; mine.len()];
     world.all_reduce_into(&mine, &mut sum, SystemOperation::sum());
 
@@ -83,6 +66,35 @@ pub fn loss_and_grad(
     sum[0]
 }
 // ANCHOR_END: loss_and_grad
+
+// ANCHOR: contribution
+/// What some rows of a batch add to its loss and, behind it, to the slopes of
+/// the tensors one after the other.
+fn contribution(
+    model: &Gpt,
+    batch: &Batch,
+    rows: Range<usize>,
+    grads: &mut Vec<Gpt>,
+) -> Vec<Float> {
+    let mut numbers = Vec::with_capacity(1 + model.num_params());
+    if rows.is_empty() {
+        grads.resize_with(1, || model.zeros_like());
+        numbers.resize(1 + model.num_params(), 0.0);
+        return numbers;
+    }
+    let share = rows.len() as Float / batch.inputs.len() as Float;
+    let part = Batch {
+        inputs: batch.inputs[rows.clone()].to_vec(),
+        targets: batch.targets[rows].to_vec(),
+        t: batch.t,
+    };
+    numbers.push(share * sharded_loss_and_grad(model, &part, grads));
+    for tensor in grads[0].tensors() {
+        numbers.extend(tensor.data.iter().map(|slope| share * slope));
+    }
+    numbers
+}
+// ANCHOR_END: contribution
 
 // ANCHOR: any
 /// Whether one rank at least says yes. All must ask.

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 /// What is not run here, and why. A command is meant by how it begins.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 14] = [
     ("cargo install", "some minutes; the book is built with the same crates"),
     ("mdbook serve", "serves until it is stopped"),
     ("cargo book", "the other tests of this package build the book"),
@@ -19,7 +19,11 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("cargo run --example shakespeare -- --data", "needs a text; records"),
     ("cargo test --test zoo -- --ignored", "minutes; the page has its result"),
     ("cargo run --example variants --", "minutes; records in book/runs"),
+    ("cargo run --example rungs", "a minute and more; a record in book/runs"),
     ("cargo test", "is what runs before this"),
+    ("apt-get", "changes the machine"),
+    ("cargo build --features mpi", "needs an MPI library"),
+    ("mpirun", "needs an MPI library"),
 ];
 
 /// How a command should end.

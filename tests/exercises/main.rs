@@ -20,6 +20,7 @@ mod embeddings;
 mod gpt;
 mod orientation;
 mod tokenization;
+mod training;
 mod transformer_block;
 
 /// Asserts that two numbers differ by less than `tolerance`.

@@ -32,7 +32,7 @@ for side in $here $there; do
   ip -n $side link set cable up
 done
 ip netns exec $here mpirun --allow-run-as-root --oversubscribe \
-  --mca plm_rsh_agent "$0" --mca btl tcp,self \
+  --bind-to none --mca plm_rsh_agent "$0" --mca btl tcp,self \
   --mca btl_tcp_if_include 10.77.0.0/24 \
   --mca oob_tcp_if_include 10.77.0.0/24 \
   --host "10.77.0.1:$each,10.77.0.2:$each" "$@"

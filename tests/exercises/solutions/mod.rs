@@ -5,4 +5,5 @@ pub mod embeddings;
 pub mod gpt;
 pub mod orientation;
 pub mod tokenization;
+pub mod training;
 pub mod transformer_block;

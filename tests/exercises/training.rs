@@ -1,0 +1,98 @@
+use crate::double::embeddings::normal;
+use crate::double::gpt::{Gpt, GptConfig};
+use crate::double::training::{AdamW, LrSchedule, clip};
+use crate::{assert_close, exercise};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// The answers asked for.
+pub struct Answers {
+    /// What the first step adds to the weight.
+    pub change: f64,
+    /// The slopes 6 and 8 after clipping.
+    pub clipped: [f64; 2],
+    /// The rate halfway down.
+    pub rate: f64,
+}
+
+/// The running means of one list of weights.
+pub struct Moments {
+    /// Of the slopes.
+    pub m: Vec<f64>,
+    /// Of their squares.
+    pub v: Vec<f64>,
+}
+
+fn model() -> Gpt {
+    let (n_layer, n_head, n_embd, block_size, vocab_size) = (1, 1, 4, 4, 5);
+    let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+    let rng = &mut ChaCha8Rng::seed_from_u64(1);
+    Gpt::new(sizes, rng).expect("six numbers that fit")
+}
+
+fn predict(answers: Answers) {
+    let mut model = model();
+    let mut optimizer = AdamW::new(&model);
+    optimizer.weight_decay = 0.0;
+    let before = model.norm.bias[0];
+    let mut grad = model.zeros_like();
+    grad.norm.bias[0] = -0.002;
+    optimizer.step(&mut model, &grad, 0.01);
+    let change = model.norm.bias[0] - before;
+    assert_close(answers.change, change, 1e-6, "the first step");
+
+    grad.norm.bias[0] = 6.0;
+    grad.norm.bias[1] = 8.0;
+    clip(&mut grad, 1.0);
+    for (i, answer) in answers.clipped.iter().enumerate() {
+        assert_close(*answer, grad.norm.bias[i], 1e-9, "a clipped slope");
+    }
+    let (max_lr, min_lr, warmup, steps) = (0.002, 0.0, 0, 100);
+    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
+    assert_close(answers.rate, schedule.at(50), 1e-9, "the rate");
+}
+exercise!(training_predict, super::predict, training::ANSWERS);
+
+type Step = fn(&mut [f64], &[f64], &mut Moments, i32, f64, f64);
+
+fn build(step: Step) {
+    let mut model = model();
+    let mut optimizer = AdamW::new(&model);
+    optimizer.weight_decay = 0.2;
+    let mut weights = model.embeddings.token.as_slice().unwrap().to_vec();
+    let n = weights.len();
+    let mut moments = Moments { m: vec![0.0; n], v: vec![0.0; n] };
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut grad = model.zeros_like();
+    for t in 1..=50 {
+        grad.embeddings.token = normal((5, 4), 0.1, &mut rng);
+        optimizer.step(&mut model, &grad, 0.01);
+        let slopes = grad.embeddings.token.as_slice().unwrap();
+        step(&mut weights, slopes, &mut moments, t, 0.01, 0.2);
+        for (yours, ours) in weights.iter().zip(&model.embeddings.token) {
+            assert_close(*yours, *ours, 1e-12, &format!("step {t}"));
+        }
+    }
+}
+exercise!(training_build, super::build, training::step);
+
+fn explore(epoch: fn(usize, usize, &mut ChaCha8Rng) -> Vec<usize>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for (length, t) in [(0, 4), (4, 4), (5, 4), (8, 4), (9, 4), (1000, 7)] {
+        let mut starts = epoch(length, t, &mut rng);
+        let mut targets = vec![0; length];
+        for start in &starts {
+            assert!(start + t < length, "{length}: no target after {start}");
+            targets[start + 1..=start + t].iter_mut().for_each(|n| *n += 1);
+        }
+        assert!(targets.iter().all(|&n| n <= 1), "{length}: used twice");
+        let unused = length.saturating_sub(1) - targets.iter().sum::<usize>();
+        assert!(unused < t, "{length}: {unused} targets left out");
+        if t == 7 {
+            assert!(!starts.is_sorted(), "not shuffled");
+            assert_ne!(starts, epoch(length, t, &mut rng), "always the same");
+        }
+        starts.sort_unstable();
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= t));
+    }
+}
+exercise!(training_explore, super::explore, training::epoch);
