@@ -24,7 +24,7 @@ struct Options {
     /// XS, S, M, or layers·heads·width·context·batch as in 4,4,128,64,12
     #[arg(long)]
     config: Option<String>,
-    /// train, eval, gen or slide
+    /// train, eval, gen, anew or slide
     #[arg(long)]
     mode: Option<String>,
     /// Threads
@@ -159,6 +159,19 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
             });
             (times, config.block_size, linear + attention)
         }
+        // The same without a cache: the whole text anew for each token
+        "anew" => {
+            let sampler = Sampler::new(0.8, None).expect("a sampler");
+            let times = time(options.iters, || {
+                let mut ids = vec![0];
+                while ids.len() < config.block_size {
+                    let (logits, _) = model.forward(&ids, ids.len());
+                    let last = logits.row(ids.len() - 1).to_vec();
+                    ids.push(sampler.sample(&last, &mut rng));
+                }
+            });
+            (times, config.block_size, linear + attention)
+        }
         // Far beyond the window, which moves on again and again
         "slide" => {
             let sampler = Sampler::new(0.8, None).expect("a sampler");
@@ -170,7 +183,7 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
             (times, config.block_size, linear + attention)
         }
         _ => {
-            eprintln!("--mode {mode}: give train, eval, gen or slide");
+            eprintln!("--mode {mode}: give train, eval, gen, anew or slide");
             return;
         }
     };

@@ -18,6 +18,8 @@ mod tokenization;
 mod embeddings;
 #[path = "figures/transformer_block.rs"]
 mod transformer_block;
+#[path = "figures/generation.rs"]
+mod generation;
 #[path = "figures/gpt.rs"]
 mod gpt;
 #[path = "figures/performance.rs"]
@@ -67,6 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("sweep", training::sweep()),
         ("over-fitting", training::over_fitting()),
         ("samples", training::samples()),
+        ("samplers", generation::samplers(&after, &tokenizer)?),
+        ("boldness", generation::boldness(&after, &tokenizer)?),
+        ("cache", generation::cache()),
         ("tape", scalar_autograd::tape()),
         ("zoo", zoo::zoo()),
         ("ablations", zoo::ablations()),

@@ -16,19 +16,22 @@ use super::orientation::{dot, flat, rows, softmax};
 use super::transformer_block::{CausalSelfAttention, attend};
 use super::{Float, Matrix};
 
+// ANCHOR: sampler
 /// How to pick a token from scores: which may be picked, and how boldly.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
     temperature: Float,
     top_k: Option<usize>,
 }
+// ANCHOR_END: sampler
 
+// ANCHOR: sampler_new
 impl Sampler {
     /// A sampler that divides scores by `temperature` and keeps the `top_k`
     /// highest, or all of them.
     ///
-    /// Temperature 0 always picks the highest score; below 1 favours the likely,
-    /// 1 follows the model, above 1 favours the unlikely.
+    /// Temperature 0 always picks the highest score; below 1 favours the
+    /// likely, 1 follows the model, above 1 favours the unlikely.
     ///
     /// # Errors
     /// [`GenerationError::Temperature`] if `temperature` is negative, infinite
@@ -45,7 +48,11 @@ impl Sampler {
         }
         Ok(Self { temperature, top_k })
     }
+}
+// ANCHOR_END: sampler_new
 
+// ANCHOR: distribution
+impl Sampler {
     /// The candidates and their probabilities, the most likely first.
     ///
     /// Exactly `top_k` of them (or all there are): among equal scores, the
@@ -78,7 +85,11 @@ impl Sampler {
         }
         order.into_iter().zip(probs).collect()
     }
+}
+// ANCHOR_END: distribution
 
+// ANCHOR: sample
+impl Sampler {
     /// Draws an id with those probabilities.
     ///
     /// # Panics
@@ -95,7 +106,9 @@ impl Sampler {
         candidates[0].0 // rounding left a crumb: the most likely takes it
     }
 }
+// ANCHOR_END: sample
 
+// ANCHOR: kv_cache
 /// The keys and values of every position read so far.
 ///
 /// They depend only on what stands at or before their position, so a later
@@ -106,7 +119,9 @@ pub struct KvCache {
     values: Vec<Matrix>, // for each block, [block_size, C]
     len: usize,          // positions filled
 }
+// ANCHOR_END: kv_cache
 
+// ANCHOR: kv_cache_new
 impl KvCache {
     /// An empty cache for `model`.
     pub fn new(model: &Gpt) -> Self {
@@ -132,7 +147,11 @@ impl KvCache {
     pub fn clear(&mut self) {
         self.len = 0;
     }
+}
+// ANCHOR_END: kv_cache_new
 
+// ANCHOR: extend
+impl KvCache {
     /// Reads `ids` after what has been read before, and returns the scores of
     /// what follows the last of them, `[V]`.
     ///
@@ -168,7 +187,9 @@ impl KvCache {
         tokens.map(|token| dot(token, flat(&x))).collect()
     }
 }
+// ANCHOR_END: extend
 
+// ANCHOR: attend_cached
 /// Attention of new positions over all up to their own, of which the first
 /// `old` are in the cache; the new ones are added to it.
 fn attend_cached(
@@ -194,7 +215,9 @@ fn attend_cached(
     }
     attention.proj.forward(y).0
 }
+// ANCHOR_END: attend_cached
 
+// ANCHOR: generator
 /// Text that goes on for ever: an iterator of ids, each drawn by the sampler
 /// from what the model says after everything before it.
 ///
@@ -210,7 +233,9 @@ pub struct Generator<'a, R> {
     cache: KvCache,
     window: Vec<u16>, // what the next token is chosen in view of
 }
+// ANCHOR_END: generator
 
+// ANCHOR: generator_new
 impl<'a, R: Rng> Generator<'a, R> {
     /// Starts after `prompt`, of which the last `block_size` ids are read.
     ///
@@ -241,7 +266,9 @@ impl<'a, R: Rng> Generator<'a, R> {
         Ok(Self { model, sampler, rng, cache: KvCache::new(model), window })
     }
 }
+// ANCHOR_END: generator_new
 
+// ANCHOR: next
 impl<R: Rng> Iterator for Generator<'_, R> {
     type Item = u16;
 
@@ -259,7 +286,9 @@ impl<R: Rng> Iterator for Generator<'_, R> {
         Some(id)
     }
 }
+// ANCHOR_END: next
 
+// ANCHOR: generation_error
 /// Why nothing can be generated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GenerationError {
@@ -284,7 +313,9 @@ pub enum GenerationError {
         vocab_size: usize,
     },
 }
+// ANCHOR_END: generation_error
 
+// ANCHOR: generation_error_display
 impl fmt::Display for GenerationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -313,5 +344,6 @@ impl fmt::Display for GenerationError {
         }
     }
 }
+// ANCHOR_END: generation_error_display
 
 impl std::error::Error for GenerationError {}

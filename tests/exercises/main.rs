@@ -17,6 +17,7 @@ mod starters;
 
 mod block_feed_forward;
 mod embeddings;
+mod generation;
 mod gpt;
 mod orientation;
 mod tokenization;

@@ -2,6 +2,7 @@
 
 pub mod block_feed_forward;
 pub mod embeddings;
+pub mod generation;
 pub mod gpt;
 pub mod orientation;
 pub mod tokenization;
