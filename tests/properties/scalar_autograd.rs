@@ -125,6 +125,21 @@ fn an_untrained_model_agrees_too() {
     assert!(error < MODEL, "{error:e}");
 }
 
+/// Scores whose powers no number could hold, if softmax did not subtract the
+/// largest first.
+#[test]
+fn scores_in_the_thousands_agree_too() {
+    let mut model = double_model(1, 1, 4, 4, 1);
+    for tensor in model.tensors_mut() {
+        if tensor.name.field == "attention.qkv.weight" {
+            tensor.data.iter_mut().for_each(|w| *w *= 100.0);
+        }
+    }
+    let ids = random_ids(5, 11, 3);
+    let (loss, _) = scalar_loss_and_grad(&model, &ids[..4], &ids[1..], 4);
+    assert!((loss - model.loss(&ids[..4], &ids[1..], 4)).abs() < 1e-10);
+}
+
 #[test]
 fn the_crate_s_own_precision_agrees_to_its_own_digits() {
     let model = model(1, 2, 8, 4, 1);
