@@ -10,6 +10,7 @@ mod excerpts;
 mod figures;
 mod index;
 mod library;
+mod lists;
 mod page;
 mod prose;
 mod source;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use code::*;
 use excerpts::*;
 use figures::*;
+use lists::*;
 use prose::*;
 
 use library::{Allowed, BROKEN, Book, Exception};
@@ -59,7 +61,7 @@ fn except(
 
 type Law = fn(&Book) -> Vec<Breach>;
 
-const LAWS: [(&str, Law); 17] = [
+const LAWS: [(&str, Law); 21] = [
     ("every_include_resolves", every_include_resolves),
     ("anchors_hold_whole_items", anchors_hold_whole_items),
     ("every_anchor_is_shown", every_anchor_is_shown),
@@ -77,6 +79,10 @@ const LAWS: [(&str, Law); 17] = [
     ("figures_describe_themselves", figures_describe_themselves),
     ("notation_names_are_in_the_code", notation_names_are_in_the_code),
     ("reading_order_is_import_order", reading_order_is_import_order),
+    ("bold_terms_are_in_the_glossary", bold_terms_are_in_the_glossary),
+    ("the_glossary_leads_to_its_terms", the_glossary_leads_to_its_terms),
+    ("citations_have_their_source", citations_have_their_source),
+    ("sources_lead_to_their_citations", sources_lead_to_their_citations),
 ];
 
 /// What the book may do against a law, and why. An exception that is no longer
