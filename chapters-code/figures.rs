@@ -75,6 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("tape", scalar_autograd::tape()),
         ("zoo", zoo::zoo()),
         ("ablations", zoo::ablations()),
+        ("four-experiments", zoo::four_experiments()),
     ] {
         std::fs::write(folder.join(name).with_extension("svg"), svg)?;
     }

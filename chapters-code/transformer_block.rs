@@ -33,6 +33,7 @@ fn main() {
     mean_of_the_past();
     look_up();
     score_sizes(&mut rng);
+    which_root();
     masks();
     softmax_backward();
     attention_check(&mut rng);
@@ -115,6 +116,24 @@ fn score_sizes(rng: &mut ChaCha8Rng) {
         );
     }
 }
+
+// ANCHOR: which_root
+/// A width of 64 cut into heads: what each root leaves of the variance.
+fn which_root() {
+    println!("[which root]");
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    println!("heads   D   q·k   q·k/√D   q·k/√C");
+    for n_head in [1, 4, 16] {
+        let d = 64 / n_head;
+        let q = normal((400, d), 1.0, &mut rng);
+        let k = normal((400, d), 1.0, &mut rng);
+        let scores = q.dot(&k.t()); // [400, 400]
+        let variance = scores.mapv(|s| s * s).sum() / scores.len() as Float;
+        let (head, width) = (variance / d as Float, variance / 64.0);
+        println!("{n_head:5}{d:4}{variance:6.1}{head:9.2}{width:9.2}");
+    }
+}
+// ANCHOR_END: which_root
 
 // ANCHOR: masks
 /// The future forbidden before the softmax, and after it.

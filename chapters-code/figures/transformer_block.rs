@@ -57,42 +57,62 @@ pub fn line_by_line(
     values: &Matrix,
 ) {
     svg.heat(left, top, [cell, cell], values);
-    let style = " font-family=\"monospace\" font-size=\"11\"";
+    let size = if cell < 9.0 { 8 } else { 11 };
+    let style = format!(" font-family=\"monospace\" font-size=\"{size}\"");
     for (i, c) in LINE.chars().enumerate() {
         let along = (i as f64 + 0.5) * cell;
         let c = visible(c);
-        svg.styled(left - 8.0, top + along + 4.0, Align::Middle, style, &c);
-        svg.styled(left + along, top - 5.0, Align::Middle, style, &c);
+        svg.styled(left - 8.0, top + along + 3.0, Align::Middle, &style, &c);
+        svg.styled(left + along, top - 5.0, Align::Middle, &style, &c);
     }
 }
 
-/// One head: scores, the same without the future, weights.
+/// Every head, a row each: products, scaled, without the future, weights.
 pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
-    let (scores, weights) = &scores_and_weights(model, tokenizer)[0];
-    let largest = scores.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
-    let scores = scores / largest;
-    let mut masked = scores.clone();
-    for ((i, j), score) in masked.indexed_iter_mut() {
-        if j > i {
-            *score = 0.0;
-        }
-    }
     let mut svg = Svg::new(
         720,
-        270,
-        "A line of verse in one head, from scores to weights",
-        "Three tables of squares, a row for each query and a column for each \
-         key: all scores; the scores with the upper right half removed; the \
-         weights after the softmax, darkest near the diagonal.",
+        790,
+        "A line of verse in four heads, from products to weights",
+        "Four rows of four tables of squares, a row of tables for each head, a \
+         row of squares for each query and a column for each key: all dot \
+         products; the same divided by the root of the head's width; the same \
+         with the upper right half removed; the weights after the softmax.",
     );
-    for (i, (name, values)) in
-        [("q·kᵀ/√D", &scores), ("masked", &masked), ("softmax", weights)]
-            .into_iter()
-            .enumerate()
-    {
-        let left = 24.0 + 238.0 * i as f64;
-        line_by_line(&mut svg, left, 50.0, 10.5, values);
-        svg.text(left + 105.0, 24.0, Align::Middle, name);
+    let block = &model.blocks[0].attention;
+    let root = (model.norm.weight.len() as f64 / block.n_head as f64).sqrt();
+    let heads = scores_and_weights(model, tokenizer);
+    for (head, (scores, weights)) in heads.iter().enumerate() {
+        let products = scores * root;
+        let largest = products.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+        let (products, scores) = (products / largest, scores / largest);
+        let mut masked = scores.clone();
+        for ((i, j), score) in masked.indexed_iter_mut() {
+            if j > i {
+                *score = 0.0;
+            }
+        }
+        let top = 60.0 + 184.0 * head as f64;
+        for (i, (name, values)) in [
+            ("q·kᵀ", &products),
+            ("q·kᵀ/√D", &scores),
+            ("masked", &masked),
+            ("softmax", weights),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let left = 42.0 + 172.0 * i as f64;
+            line_by_line(&mut svg, left, top, 7.6, values);
+            if head == 0 {
+                svg.text(left + 76.0, 30.0, Align::Middle, name);
+            }
+        }
+        let (n_head, y) = (block.n_head, top + 80.0);
+        let name = format!("block {}, head {}", head / n_head, head % n_head);
+        svg.push(format_args!(
+            "<text x=\"18\" y=\"{y:.0}\" text-anchor=\"middle\" \
+             transform=\"rotate(-90 18 {y:.0})\">{name}</text>"
+        ));
     }
     svg.finish()
 }

@@ -34,6 +34,27 @@ pub fn ablations() -> String {
     )
 }
 
+/// What chapter 4 asks its reader to repeat.
+pub fn four_experiments() -> String {
+    multiples(
+        "Experiments on the block, on the ladder of losses",
+        "Eight panels of validation loss over 2,000 steps, dashed for the model \
+         of the book and solid for another one: without the scale, masked late, \
+         not masked, with another bend; without residual connections and with \
+         the norms on the stream, of two blocks and of eight.",
+        &[
+            ("no-scale", "right"),
+            ("late-mask", "right"),
+            ("no-mask", "right"),
+            ("relu", "right"),
+            ("no-residuals", "right"),
+            ("no-residuals-8", "right-8"),
+            ("post-norm", "right"),
+            ("post-norm-8", "right-8"),
+        ],
+    )
+}
+
 /// The recorded losses of a variant, at steps 0, 500, 1,000, 1,500, 2,000.
 pub fn variant(name: &str) -> Vec<f64> {
     let mut lines = VARIANTS_RUN.lines();
