@@ -763,7 +763,7 @@ impl CheckpointError {
             Self::Header(error) => write!(f, "the header is damaged: {error}"),
             Self::Record(error) => write!(f, "the record is damaged: {error}"),
             Self::Number(name) => {
-                write!(f, "the record has a {name} that no run can have")
+                write!(f, "no run can have the {name} of the record")
             }
             Self::Config(error) => write!(f, "the sizes: {error}"),
             Self::Vocabulary(error) => write!(f, "the vocabulary: {error}"),
