@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 use super::Float;
 use super::gpt::{ConfigError, Gpt, GptConfig, Tensor};
 use super::tokenization::{CharTokenizer, TokenizerError};
-use super::training::{LrSchedule, TrainConfig, TrainError, Trainer};
+use super::training::{AdamW, LrSchedule, TrainConfig, TrainError, Trainer};
 
 // ANCHOR: constants
 /// The version of the format that is written, and the only one that is read.
@@ -299,7 +299,7 @@ pub fn save(
     if renamed.is_err() {
         let _ = fs::remove_file(&part); // give the space back
     }
-    renamed.map_err(|error| CheckpointError::Io { doing: "write", error })?;
+    renamed.map_err(|error| CheckpointError::Io("write", error))?;
     // The name, too, has to reach the disk; not every system can say so
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let folder = File::open(folder.unwrap_or(Path::new(".")));
@@ -307,6 +307,9 @@ pub fn save(
     Ok(())
 }
 
+// ANCHOR_END: save
+
+// ANCHOR: write_part
 fn write_part(
     part: &Path,
     trainer: &Trainer,
@@ -318,7 +321,7 @@ fn write_part(
     write(trainer, corpus, &mut out)?;
     out.into_inner()?.sync_all()
 }
-// ANCHOR_END: save
+// ANCHOR_END: write_part
 
 // ANCHOR: names
 /// `path` with something behind it.
@@ -357,7 +360,7 @@ pub fn lock(path: &Path) -> Result<File, CheckpointError> {
         .create(true)
         .truncate(false)
         .open(beside(path, ".lock"));
-    let failed = |error| CheckpointError::Io { doing: "lock", error };
+    let failed = |error| CheckpointError::Io("lock", error);
     let file = open.map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -373,7 +376,7 @@ pub fn lock(path: &Path) -> Result<File, CheckpointError> {
 /// # Errors
 /// See [`CheckpointError`].
 pub fn load(path: &Path) -> Result<(Trainer, Corpus), CheckpointError> {
-    // Asked before opening: to open a pipe is to wait for somebody
+    // Ask before opening: to open a pipe is to wait for somebody
     if !fs::metadata(path)?.is_file() {
         return Err(CheckpointError::NotAFile);
     }
@@ -398,7 +401,7 @@ pub fn read(
     let (needed, data) = (metadata.data_len(), length - found.len() as u64);
     if needed as u64 != data {
         let needed = found.len() as u64 + needed as u64;
-        return Err(CheckpointError::Length { length, needed });
+        return Err(CheckpointError::Length(length, needed));
     }
     let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
     let json = json.ok_or(CheckpointError::NoRecord)?;
@@ -406,7 +409,7 @@ pub fn read(
     let (mut trainer, corpus) = record.restore(needed)?;
     check_tensors(&metadata, &trainer)?;
     if header(json, &trainer)? != found {
-        return Err(CheckpointError::Layout);
+        return fail(ContentError::Layout);
     }
     let digest = std::mem::take(&mut record.sha256);
     let record = serde_json::to_vec(&record).map_err(io::Error::from)?;
@@ -418,7 +421,7 @@ pub fn read(
         fill(tensor.data, &bytes, name)?;
     }
     if hexadecimal(&hash.finalize()) != digest {
-        return Err(CheckpointError::Digest);
+        return fail(ContentError::Digest);
     }
     Ok((trainer, corpus))
 }
@@ -432,17 +435,17 @@ fn read_header(
 ) -> Result<Vec<u8>, CheckpointError> {
     const MOST: u64 = 100_000_000; // bytes, in any safetensors file
     let Some(room) = length.checked_sub(8) else {
-        return Err(CheckpointError::Length { length, needed: 8 });
+        return Err(CheckpointError::Length(length, 8));
     };
     let mut first = [0; 8];
     source.read_exact(&mut first)?;
     let header = u64::from_le_bytes(first);
     if header > MOST {
-        return Err(CheckpointError::NotSafetensors { header });
+        return Err(CheckpointError::NotSafetensors(header));
     }
     if header > room {
         let needed = 8 + header;
-        return Err(CheckpointError::Length { length, needed });
+        return Err(CheckpointError::Length(length, needed));
     }
     let mut found = first.to_vec();
     found.resize(8 + header as usize, 0);
@@ -459,14 +462,13 @@ impl Record {
         struct Any {
             version: u32,
         }
-        let failed = |error: serde_json::Error| {
-            CheckpointError::Record(error.to_string())
-        };
+        let failed =
+            |error: serde_json::Error| ContentError::Record(error.to_string());
         let Any { version } = serde_json::from_str(json).map_err(failed)?;
         if version != VERSION {
             return Err(CheckpointError::Version(version));
         }
-        serde_json::from_str(json).map_err(failed)
+        Ok(serde_json::from_str(json).map_err(failed)?)
     }
 }
 // ANCHOR_END: parse
@@ -485,25 +487,20 @@ impl Record {
         let tokenizer = CharTokenizer::from_vocabulary(vocabulary)?;
         if characters != config.vocab_size {
             let vocab_size = config.vocab_size;
-            return Err(CheckpointError::Characters { characters, vocab_size });
+            return fail(ContentError::Characters(characters, vocab_size));
         }
         config.validate()?;
         let params = config.num_params().unwrap_or(usize::MAX);
         if params > bytes / 6 {
             // Half of what they take: too little even with a tensor missing
-            return Err(CheckpointError::TooFew { params, bytes });
+            return fail(ContentError::TooFew(params, bytes));
         }
         let mut rng = ChaCha8Rng::from_seed(self.batches.seed);
         let model = Gpt::new(config, &mut rng)?; // its weights are replaced
         rng.set_stream(self.batches.stream);
         rng.set_word_pos(self.batches.position);
         let mut trainer = Trainer::new(model, self.training)?;
-        let optimizer = &mut trainer.optimizer;
-        optimizer.beta1 = self.optimizer.beta1;
-        optimizer.beta2 = self.optimizer.beta2;
-        optimizer.epsilon = self.optimizer.epsilon;
-        optimizer.weight_decay = self.optimizer.weight_decay;
-        optimizer.steps = self.optimizer.steps;
+        self.set_optimizer(&mut trainer.optimizer);
         (trainer.step, trainer.rng) = (self.step, rng);
         (trainer.losses, trainer.best) = (self.losses, self.best);
         let sha256 = self.text_sha256.clone();
@@ -511,6 +508,18 @@ impl Record {
     }
 }
 // ANCHOR_END: restore
+
+// ANCHOR: set_optimizer
+impl Record {
+    fn set_optimizer(&self, optimizer: &mut AdamW) {
+        optimizer.beta1 = self.optimizer.beta1;
+        optimizer.beta2 = self.optimizer.beta2;
+        optimizer.epsilon = self.optimizer.epsilon;
+        optimizer.weight_decay = self.optimizer.weight_decay;
+        optimizer.steps = self.optimizer.steps;
+    }
+}
+// ANCHOR_END: set_optimizer
 
 // ANCHOR: check
 impl Record {
@@ -541,7 +550,7 @@ impl Record {
             ("text_sha256", digest),
         ];
         match checks.into_iter().find(|(_, holds)| !holds) {
-            Some((name, _)) => Err(CheckpointError::Number(name)),
+            Some((name, _)) => fail(ContentError::Number(name)),
             None => Ok(()),
         }
     }
@@ -557,21 +566,33 @@ fn check_tensors(
     let wanted = tensors(trainer);
     for (name, tensor) in &wanted {
         let Some(info) = metadata.info(name) else {
-            return Err(CheckpointError::Missing(name.clone()));
+            return fail(ContentError::Tensor(
+                name.clone(),
+                TensorError::Missing,
+            ));
         };
         let (name, found) = (name.clone(), info.shape.clone());
         let wanted = tensor.shape.slice().to_vec();
         if info.dtype != Dtype::F32 {
-            return Err(CheckpointError::Dtype { name, found: info.dtype });
+            return fail(ContentError::Tensor(
+                name,
+                TensorError::Dtype(info.dtype),
+            ));
         }
         if found != wanted {
-            return Err(CheckpointError::Shape { name, found, wanted });
+            return fail(ContentError::Tensor(
+                name,
+                TensorError::Shape(found, wanted),
+            ));
         }
     }
     let known = |name: &String| wanted.iter().any(|(known, _)| known == name);
     if metadata.tensors().len() > wanted.len() {
         let unknown = metadata.offset_keys().into_iter().find(|x| !known(x));
-        return Err(CheckpointError::Unknown(unknown.unwrap_or_default()));
+        return fail(ContentError::Tensor(
+            unknown.unwrap_or_default(),
+            TensorError::Unknown,
+        ));
     }
     Ok(())
 }
@@ -588,10 +609,10 @@ fn fill(
         *x = Float::from_le_bytes([four[0], four[1], four[2], four[3]]);
     }
     if !data.iter().all(|x| x.is_finite()) {
-        return Err(CheckpointError::NonFinite(name));
+        return fail(ContentError::Tensor(name, TensorError::NonFinite));
     }
     if name.starts_with("square.") && data.iter().any(|x| *x < 0.0) {
-        return Err(CheckpointError::Negative(name));
+        return fail(ContentError::Tensor(name, TensorError::Negative));
     }
     Ok(())
 }
@@ -601,37 +622,34 @@ fn fill(
 /// Why a run cannot be saved or loaded.
 #[derive(Debug)]
 pub enum CheckpointError {
-    /// The system refused: to `read`, to `write` or to `lock`.
-    Io {
-        /// What was to be done.
-        doing: &'static str,
-        /// What the system said.
-        error: io::Error,
-    },
+    /// The system refused: to `read`, to `write` or to `lock`; and why.
+    Io(&'static str, io::Error),
     /// A folder, a device or a pipe.
     NotAFile,
     /// Another run saves to the same file.
     Locked,
-    /// There are more or fewer bytes than the file's beginning announces.
-    Length {
-        /// Bytes there are.
-        length: u64,
-        /// Bytes there should be.
-        needed: u64,
-    },
-    /// The first eight bytes announce a header too long for this format.
-    NotSafetensors {
-        /// Its length, in bytes.
-        header: u64,
-    },
+    /// So many bytes, where so many were announced.
+    Length(u64, u64),
+    /// The first eight bytes announce a header of so many bytes, which is too
+    /// long for this format.
+    NotSafetensors(u64),
     /// The header is no list of tensors one behind the other.
     Header(String),
-    /// A safetensors file, but not a run.
+    /// A safetensors file, but not of a run.
     NoRecord,
-    /// The record cannot be understood.
-    Record(String),
     /// The version (given) is not [`VERSION`].
     Version(u32),
+    /// A run, but something in it cannot be.
+    Content(ContentError),
+}
+// ANCHOR_END: error
+
+// ANCHOR: content
+/// What is wrong inside of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContentError {
+    /// The record cannot be understood.
+    Record(String),
     /// The named number of the record is none that a run can have.
     Number(&'static str),
     /// The sizes describe no model.
@@ -640,73 +658,71 @@ pub enum CheckpointError {
     Vocabulary(TokenizerError),
     /// The settings describe no training.
     Training(TrainError),
-    /// The vocabulary is not as large as the sizes say.
-    Characters {
-        /// Characters there are.
-        characters: usize,
-        /// Characters there should be.
-        vocab_size: usize,
-    },
-    /// The sizes describe a model that is much larger than the file.
-    TooFew {
-        /// Its parameters.
-        params: usize,
-        /// Bytes of tensors.
-        bytes: usize,
-    },
-    /// A tensor is not there.
-    Missing(String),
-    /// A tensor is there that belongs to no run.
-    Unknown(String),
-    /// A tensor is not of single precision.
-    Dtype {
-        /// Which.
-        name: String,
-        /// What it is of.
-        found: Dtype,
-    },
-    /// A tensor has another shape than the sizes say.
-    Shape {
-        /// Which.
-        name: String,
-        /// The shape it has.
-        found: Vec<usize>,
-        /// The shape it should have.
-        wanted: Vec<usize>,
-    },
+    /// So many characters, where the sizes say so many.
+    Characters(usize, usize),
+    /// A model of so many parameters in so many bytes.
+    TooFew(usize, usize),
+    /// The named tensor is not one of such a run.
+    Tensor(String, TensorError),
     /// The header names something twice, or in another order or spelling.
     Layout,
-    /// A tensor holds an infinity, or something that is not a number.
-    NonFinite(String),
-    /// A mean of squares holds a number below zero.
-    Negative(String),
     /// The content is not that which was saved.
     Digest,
 }
-// ANCHOR_END: error
+// ANCHOR_END: content
+
+// ANCHOR: tensor_error
+/// What is wrong with a tensor of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TensorError {
+    /// It is not there.
+    Missing,
+    /// It belongs to no run.
+    Unknown,
+    /// It is not of single precision, but of this type.
+    Dtype(Dtype),
+    /// It has the first shape, where the sizes say the second.
+    Shape(Vec<usize>, Vec<usize>),
+    /// It holds an infinity, or something that is not a number.
+    NonFinite,
+    /// It is a mean of squares and holds a number below zero.
+    Negative,
+}
+// ANCHOR_END: tensor_error
+
+/// A fault in the content, as the result of reading it.
+fn fail<T>(error: ContentError) -> Result<T, CheckpointError> {
+    Err(CheckpointError::Content(error))
+}
 
 // ANCHOR: error_from
+impl From<ContentError> for CheckpointError {
+    fn from(error: ContentError) -> Self {
+        Self::Content(error)
+    }
+}
+
 impl From<io::Error> for CheckpointError {
     fn from(error: io::Error) -> Self {
-        Self::Io { doing: "read", error }
+        Self::Io("read", error)
     }
 }
 
 impl From<ConfigError> for CheckpointError {
     fn from(error: ConfigError) -> Self {
-        Self::Config(error)
+        Self::Content(ContentError::Config(error))
     }
 }
 
 impl From<TokenizerError> for CheckpointError {
     fn from(error: TokenizerError) -> Self {
-        Self::Vocabulary(error)
+        Self::Content(ContentError::Vocabulary(error))
     }
 }
 
 impl From<TrainError> for CheckpointError {
     fn from(error: TrainError) -> Self {
-        Self::Training(error)
+        Self::Content(ContentError::Training(error))
     }
 }
 // ANCHOR_END: error_from
@@ -715,7 +731,7 @@ impl From<TrainError> for CheckpointError {
 impl fmt::Display for CheckpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { doing, error } => write!(f, "cannot {doing}: {error}"),
+            Self::Io(doing, error) => write!(f, "cannot {doing}: {error}"),
             Self::NotAFile => {
                 write!(f, "not a file; give the name of a file")
             }
@@ -723,16 +739,16 @@ impl fmt::Display for CheckpointError {
                 f,
                 "another run saves there; wait for it, or give another name"
             ),
-            Self::Length { length, needed } if length < needed => write!(
+            Self::Length(length, needed) if length < needed => write!(
                 f,
                 "cut off: {length} bytes of {needed}; take another copy"
             ),
-            Self::Length { length, needed } => write!(
+            Self::Length(length, needed) => write!(
                 f,
                 "{length} bytes where {needed} were announced; take another \
                  copy"
             ),
-            Self::NotSafetensors { header } => write!(
+            Self::NotSafetensors(header) => write!(
                 f,
                 "not a safetensors file: it would begin with a header of \
                  {header} bytes"
@@ -747,20 +763,19 @@ impl fmt::Display for CheckpointError {
                 "format {version}, but this program knows only {VERSION}; load \
                  it with the program that wrote it"
             ),
-            _ => self.describe_content(f),
+            Self::Header(error) => write!(f, "the header is damaged: {error}"),
+            Self::Content(error) => write!(f, "{error}"),
         }
     }
 }
-
-impl std::error::Error for CheckpointError {}
 // ANCHOR_END: error_display
 
+impl std::error::Error for CheckpointError {}
+
 // ANCHOR: error_content
-impl CheckpointError {
-    /// What is wrong inside of a file.
-    fn describe_content(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl fmt::Display for ContentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Header(error) => write!(f, "the header is damaged: {error}"),
             Self::Record(error) => write!(f, "the record is damaged: {error}"),
             Self::Number(name) => {
                 write!(f, "no run can have the {name} of the record")
@@ -768,40 +783,23 @@ impl CheckpointError {
             Self::Config(error) => write!(f, "the sizes: {error}"),
             Self::Vocabulary(error) => write!(f, "the vocabulary: {error}"),
             Self::Training(error) => write!(f, "the settings: {error}"),
-            Self::Characters { characters, vocab_size } => write!(
+            Self::Characters(characters, vocab_size) => write!(
                 f,
                 "a vocabulary of {characters} characters where the sizes say \
                  {vocab_size}"
             ),
-            Self::TooFew { params, bytes } => write!(
+            Self::TooFew(params, bytes) => write!(
                 f,
                 "{bytes} bytes of tensors for {params} parameters, which take \
                  12 each"
             ),
-            Self::Missing(name) => write!(f, "tensor {name:?} is missing"),
-            Self::Unknown(name) => {
-                write!(f, "tensor {name:?} belongs to no run")
-            }
-            Self::Dtype { name, found } => {
-                write!(f, "tensor {name:?} is of type {found}, not F32")
-            }
-            Self::Shape { name, found, wanted } => write!(
-                f,
-                "tensor {name:?} has the shape {found:?}, but the sizes say \
-                 {wanted:?}"
-            ),
-            Self::NonFinite(name) => {
-                write!(f, "tensor {name:?} holds what is not a finite number")
-            }
-            Self::Negative(name) => {
-                write!(f, "tensor {name:?} holds a square below zero")
-            }
+            Self::Tensor(name, error) => write!(f, "tensor {name:?} {error}"),
             Self::Layout => write!(
                 f,
                 "the header names something twice, or not in the order in \
                  which it is saved"
             ),
-            _ => write!(
+            Self::Digest => write!(
                 f,
                 "the content does not fit its SHA-256: damaged, or changed by \
                  hand; take another copy"
@@ -810,3 +808,23 @@ impl CheckpointError {
     }
 }
 // ANCHOR_END: error_content
+
+// ANCHOR: tensor_error_display
+impl fmt::Display for TensorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => write!(f, "is missing"),
+            Self::Unknown => write!(f, "belongs to no run"),
+            Self::Dtype(found) => write!(f, "is of type {found}, not F32"),
+            Self::Shape(found, wanted) => write!(
+                f,
+                "has the shape {found:?}, but the sizes say {wanted:?}"
+            ),
+            Self::NonFinite => write!(f, "holds what is not a finite number"),
+            Self::Negative => write!(f, "holds a square below zero"),
+        }
+    }
+}
+// ANCHOR_END: tensor_error_display
+
+impl std::error::Error for ContentError {}

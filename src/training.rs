@@ -485,18 +485,16 @@ impl Trainer {
         validation: &[u16],
         mut observe: impl FnMut(&Trainer, Event) -> ControlFlow<()>,
     ) -> Result<(), TrainError> {
-        let TrainConfig { schedule, eval_interval, .. } = self.config;
         loop {
-            let finished = self.step >= schedule.steps;
-            if finished || self.step.is_multiple_of(eval_interval) {
+            let finished = self.step >= self.config.schedule.steps;
+            if finished || self.step.is_multiple_of(self.config.eval_interval) {
                 let validation_loss = evaluate(&self.model, validation)?;
                 let (sum, count) = std::mem::take(&mut self.losses);
                 let train_loss = (count > 0).then(|| sum / count as f64);
                 let best = self.best.unwrap_or(validation_loss);
                 self.best = Some(best.min(validation_loss));
-                let step = self.step;
                 let event = Event::Evaluation(Evaluation {
-                    step,
+                    step: self.step,
                     train_loss,
                     validation_loss,
                 });
@@ -505,8 +503,8 @@ impl Trainer {
                 }
             }
             let report = self.take_step(train)?;
-            self.losses.0 += f64::from(report.loss);
-            self.losses.1 += 1;
+            let (sum, count) = self.losses;
+            self.losses = (sum + f64::from(report.loss), count + 1);
             if observe(self, Event::Step(report)).is_break() {
                 return Ok(());
             }
