@@ -238,7 +238,7 @@ fn records(
 
 #[test]
 fn every_forged_record_is_refused_with_a_sentence() {
-    let mut rows = records(&[
+    let sizes = records(&[
         ("a future version", "/version", json!(2)),
         ("no layers", "/config/n_layer", json!(0)),
         ("heads that do not divide", "/config/n_head", json!(3)),
@@ -250,6 +250,9 @@ fn every_forged_record_is_refused_with_a_sentence() {
         ("a vocabulary out of order", "/vocabulary", json!("ba")),
         ("a character twice", "/vocabulary", json!("aab")),
         ("a short vocabulary", "/vocabulary", json!("abc")),
+    ]);
+    assert_snapshot!("sizes", table(sizes));
+    let mut rows = records(&[
         ("no batch", "/training/batch_size", json!(0)),
         ("a rate below zero", "/training/schedule/max_lr", json!(-1.0)),
         ("a rate beyond floats", "/training/schedule/max_lr", json!(1e300)),
