@@ -394,11 +394,11 @@ fn program() -> &'static Path {
             .output()
             .unwrap();
         let lines = String::from_utf8(output.stdout).unwrap();
-        let messages = lines.lines().filter_map(|line| {
+        let mut messages = lines.lines().filter_map(|line| {
             let message: Value = serde_json::from_str(line).ok()?;
             message["executable"].as_str().map(PathBuf::from)
         });
-        messages.last().expect("the example's path")
+        messages.next_back().expect("the example's path")
     })
 }
 
