@@ -5,12 +5,14 @@
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use microgpt::checkpoint::{self, CheckpointError, Corpus};
 use microgpt::generation::{GenerationError, Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::orientation::{Rung, ladder};
@@ -19,6 +21,7 @@ use microgpt::training::{
     Evaluation, Event, LrSchedule, PIECE, SHARDS, TrainConfig, TrainError,
     Trainer, split,
 };
+use ndarray::Dimension;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// Hands the memory of one step to the next without asking the system again.
@@ -37,6 +40,21 @@ struct Options {
     /// How large a model, and how long to train it
     #[arg(long, value_enum, default_value_t)]
     preset: Preset,
+
+    /// Save the run to this file, at each evaluation and at the end
+    #[arg(long, help_heading = "Keeping", value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Go on with the run in this file, and save to it
+    #[arg(long, help_heading = "Keeping", value_name = "FILE")]
+    #[arg(conflicts_with = "preset")]
+    resume: Option<PathBuf>,
+    /// Write with the model in --checkpoint, without training
+    #[arg(long, help_heading = "Keeping", requires = "checkpoint")]
+    #[arg(conflicts_with_all = ["resume", "data"])]
+    generate: bool,
+    /// Say what is in a file, and do nothing else
+    #[arg(long, help_heading = "Keeping", value_name = "FILE")]
+    inspect: Option<PathBuf>,
 
     /// Blocks, one behind the other
     #[arg(long, help_heading = "Model", value_name = "N")]
@@ -69,8 +87,9 @@ struct Options {
     #[arg(long, help_heading = "Training", value_name = "N")]
     eval_interval: Option<usize>,
     /// Where all random numbers start: the same seed gives the same run
-    #[arg(long, help_heading = "Training", default_value_t = 1337)]
-    seed: u64,
+    /// [default: 1337]
+    #[arg(long, help_heading = "Training", value_name = "N")]
+    seed: Option<u64>,
     /// Threads [default: one for each core]; they change the speed, not the run
     #[arg(long, help_heading = "Training", value_name = "N")]
     threads: Option<usize>,
@@ -114,9 +133,49 @@ struct Recipe {
     eval_interval: usize,
 }
 
+/// What is asked for: on top of a preset, or of a run that goes on.
+fn recipe(options: &Options, resumed: Option<&Trainer>) -> Recipe {
+    let base = match resumed {
+        Some(trainer) => recipe_of(trainer),
+        None => preset(options.preset),
+    };
+    Recipe {
+        n_layer: options.n_layer.unwrap_or(base.n_layer),
+        n_head: options.n_head.unwrap_or(base.n_head),
+        n_embd: options.n_embd.unwrap_or(base.n_embd),
+        block_size: options.block_size.unwrap_or(base.block_size),
+        batch_size: options.batch_size.unwrap_or(base.batch_size),
+        steps: options.steps.unwrap_or(base.steps),
+        lr: options.lr.unwrap_or(base.lr),
+        weight_decay: options.weight_decay.unwrap_or(base.weight_decay),
+        eval_interval: options.eval_interval.unwrap_or(base.eval_interval),
+    }
+}
+
+/// What a run has been trained with so far.
+fn recipe_of(trainer: &Trainer) -> Recipe {
+    let GptConfig { n_layer, n_head, n_embd, block_size, .. } =
+        trainer.model.config();
+    let TrainConfig { batch_size, schedule, eval_interval, .. } =
+        trainer.config;
+    let weight_decay = trainer.optimizer.weight_decay;
+    let (steps, lr) = (schedule.steps, schedule.max_lr);
+    Recipe {
+        n_layer,
+        n_head,
+        n_embd,
+        block_size,
+        batch_size,
+        steps,
+        lr,
+        weight_decay,
+        eval_interval,
+    }
+}
+
 #[rustfmt::skip]
-fn recipe(options: &Options) -> Recipe {
-    let preset = match options.preset {
+fn preset(preset: Preset) -> Recipe {
+    match preset {
         Preset::Quick => Recipe {
             n_layer: 2, n_head: 2, n_embd: 64, block_size: 32, batch_size: 16,
             steps: 400, lr: 4e-3, weight_decay: 0.1, eval_interval: 100,
@@ -129,17 +188,6 @@ fn recipe(options: &Options) -> Recipe {
             n_layer: 4, n_head: 8, n_embd: 256, block_size: 256, batch_size: 8,
             steps: 8000, lr: 1.5e-3, weight_decay: 0.6, eval_interval: 500,
         },
-    };
-    Recipe {
-        n_layer: options.n_layer.unwrap_or(preset.n_layer),
-        n_head: options.n_head.unwrap_or(preset.n_head),
-        n_embd: options.n_embd.unwrap_or(preset.n_embd),
-        block_size: options.block_size.unwrap_or(preset.block_size),
-        batch_size: options.batch_size.unwrap_or(preset.batch_size),
-        steps: options.steps.unwrap_or(preset.steps),
-        lr: options.lr.unwrap_or(preset.lr),
-        weight_decay: options.weight_decay.unwrap_or(preset.weight_decay),
-        eval_interval: options.eval_interval.unwrap_or(preset.eval_interval),
     }
 }
 
@@ -147,7 +195,7 @@ type Error = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(2)
@@ -155,15 +203,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<(), Error> {
+fn run(options: &Options) -> Result<ExitCode, Error> {
+    if let Some(path) = &options.inspect {
+        inspect(path)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let threads = start_threads(options.threads)?;
+    if let Some(path) = options.checkpoint.as_ref().filter(|_| options.generate)
+    {
+        let (trainer, corpus) = load(path)?;
+        let seed = options.seed.unwrap_or(trainer.config.seed);
+        let writing = writing(options, &corpus.tokenizer, 0)?;
+        write(options, &trainer.model, &corpus.tokenizer, writing, seed)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let text = read(options)?;
-    let tokenizer = CharTokenizer::new(&text)?;
+    let corpus = Corpus::new(&text)?;
+    let tokenizer = &corpus.tokenizer;
     let ids = tokenizer.encode(&text)?;
     drop(text);
     let (train, validation) = split(&ids);
 
-    let recipe = recipe(options);
+    let saving = options.checkpoint.as_deref().or(options.resume.as_deref());
+    let _lock = saving.map(|path| claim(path, options)).transpose()?;
+    let resumed = match &options.resume {
+        Some(path) => Some(resume(path, options, &corpus)?),
+        None => None,
+    };
+    let recipe = recipe(options, resumed.as_ref());
     let config = GptConfig {
         n_layer: recipe.n_layer,
         n_head: recipe.n_head,
@@ -173,39 +240,230 @@ fn run(options: &Options) -> Result<(), Error> {
     };
     check(&recipe, config, train.len(), validation.len())?;
     // What can be wrong with the writing is said before the training
-    let prompt = prompt(options, &tokenizer, ids[0])?;
-    let sampler = Sampler::new(options.temperature, options.top_k)?;
-    let vocab_size = config.vocab_size;
-    if let Some(top_k) = options.top_k.filter(|&k| k > vocab_size) {
-        Err(GenerationError::TopKTooLarge { top_k, vocab_size })?;
-    }
+    let writing = writing(options, tokenizer, ids[0])?;
 
-    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-    let model = Gpt::new(config, &mut rng)?;
+    let trainer = match resumed {
+        Some(trainer) => again(trainer, &recipe, options),
+        None => trainer(config, &recipe, options.seed.unwrap_or(1337))?,
+    };
     println!(
-        "corpus    {} characters, {vocab_size} distinct; {} to train on, {} to \
-         validate with",
+        "corpus    {} characters, {} distinct; {} to train on, {} to validate \
+         with",
         HumanCount(ids.len() as u64),
+        config.vocab_size,
         HumanCount(train.len() as u64),
         HumanCount(validation.len() as u64),
     );
-    print_model(&model, &recipe, threads);
-    let rungs = print_ladder(&tokenizer, train, validation);
-    let model =
-        train_model(model, &recipe, options, train, validation, &rungs)?;
+    print_model(&trainer.model, &recipe, threads);
+    if let Some(path) = &options.resume {
+        let (path, step) = (path.display(), trainer.step);
+        println!("resumed   {path}, at step {}", HumanCount(step as u64));
+    }
+    let rungs = print_ladder(tokenizer, train, validation);
+    let seed = options.seed.unwrap_or(trainer.config.seed);
+    let saving = saving.map(|path| Saving { path, corpus: &corpus });
+    let ended =
+        train_model(trainer, &recipe, saving, train, validation, &rungs)?;
+    let Some(model) = ended.model else {
+        return Ok(ExitCode::from(130));
+    };
+    write(options, &model, tokenizer, writing, seed)?;
+    match ended.unsaved {
+        Some(error) => Err(format!("the end of the run is {error}"))?,
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
 
-    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+/// What to go on from, and how.
+fn writing(
+    options: &Options,
+    tokenizer: &CharTokenizer,
+    first: u16,
+) -> Result<(Vec<u16>, Sampler), Error> {
+    let prompt = prompt(options, tokenizer, first)?;
+    let sampler = Sampler::new(options.temperature, options.top_k)?;
+    let vocab_size = tokenizer.vocab_size();
+    if let Some(top_k) = options.top_k.filter(|&k| k > vocab_size) {
+        Err(GenerationError::TopKTooLarge { top_k, vocab_size })?;
+    }
+    Ok((prompt, sampler))
+}
+
+/// Lets the model write.
+fn write(
+    options: &Options,
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+    (prompt, sampler): (Vec<u16>, Sampler),
+    seed: u64,
+) -> Result<(), Error> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(2); // stream 0 drew the weights, stream 1 the batches
-    let ids = Generator::new(&model, &prompt, sampler, rng)?;
+    let ids = Generator::new(model, &prompt, sampler, rng)?;
     println!();
     if options.prompt.is_some() {
-        print!("{}", tokenizer.decode(&prompt)?);
+        print!("{}", visible(&tokenizer.decode(&prompt)?));
     }
     for id in ids.take(options.length) {
-        print!("{}", tokenizer.decode(&[id])?);
+        print!("{}", visible(&tokenizer.decode(&[id])?));
         stdout().flush()?;
     }
     println!();
+    Ok(())
+}
+
+/// The text, with what could command a terminal spelled out: the characters
+/// may be a stranger's.
+fn visible(text: &str) -> String {
+    let plain = |c: &char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    let spell = |c: char| match plain(&c) {
+        true => c.to_string(),
+        false => c.escape_default().to_string(),
+    };
+    text.chars().map(spell).collect()
+}
+
+/// A new run.
+fn trainer(
+    config: GptConfig,
+    recipe: &Recipe,
+    seed: u64,
+) -> Result<Trainer, Error> {
+    let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(seed))?;
+    let config = TrainConfig {
+        batch_size: recipe.batch_size,
+        schedule: schedule(recipe),
+        max_norm: 1.0,
+        eval_interval: recipe.eval_interval,
+        seed,
+    };
+    let mut trainer = Trainer::new(model, config)?;
+    trainer.optimizer.weight_decay = recipe.weight_decay;
+    Ok(trainer)
+}
+
+fn schedule(recipe: &Recipe) -> LrSchedule {
+    LrSchedule {
+        max_lr: recipe.lr,
+        min_lr: recipe.lr / 10.0,
+        warmup: (recipe.steps / 10).min(100),
+        steps: recipe.steps,
+    }
+}
+
+/// A run that goes on, with what has been asked to be different.
+fn again(mut trainer: Trainer, recipe: &Recipe, options: &Options) -> Trainer {
+    trainer.config.batch_size = recipe.batch_size;
+    trainer.config.eval_interval = recipe.eval_interval;
+    if options.steps.is_some() || options.lr.is_some() {
+        trainer.config.schedule = schedule(recipe);
+    }
+    trainer.optimizer.weight_decay = recipe.weight_decay;
+    trainer
+}
+
+fn load(path: &Path) -> Result<(Trainer, Corpus), Error> {
+    let name = path.display();
+    Ok(checkpoint::load(path).map_err(|error| format!("{name}: {error}"))?)
+}
+
+/// Keeps other runs from saving to `path`, and this run from writing over one
+/// that it does not go on with.
+fn claim(path: &Path, options: &Options) -> Result<std::fs::File, Error> {
+    let name = path.display();
+    let lock = checkpoint::lock(path)
+        .map_err(|error| format!("--checkpoint {name}: {error}"))?;
+    if options.resume.as_deref() != Some(path) && path.exists() {
+        Err(format!(
+            "{name} is there already; go on with it by --resume {name}, or \
+             give another name"
+        ))?;
+    }
+    Ok(lock)
+}
+
+/// Loads the run to go on with, if it is about the same text, sizes and seed.
+fn resume(
+    path: &Path,
+    options: &Options,
+    corpus: &Corpus,
+) -> Result<Trainer, Error> {
+    let name = path.display();
+    let (trainer, learned) = load(path)?;
+    let config = trainer.model.config();
+    for (option, asked, saved) in [
+        ("--n-layer", options.n_layer, config.n_layer),
+        ("--n-head", options.n_head, config.n_head),
+        ("--n-embd", options.n_embd, config.n_embd),
+        ("--block-size", options.block_size, config.block_size),
+    ] {
+        if let Some(asked) = asked.filter(|&asked| asked != saved) {
+            Err(format!(
+                "{option} {asked}: the model in {name} has {saved}; a size \
+                 cannot change"
+            ))?;
+        }
+    }
+    let saved = trainer.config.seed;
+    if let Some(asked) = options.seed.filter(|&asked| asked != saved) {
+        Err(format!(
+            "--seed {asked}: the run in {name} began with {saved}; it cannot \
+             change"
+        ))?;
+    }
+    if learned.tokenizer != corpus.tokenizer {
+        Err(format!(
+            "the text has {} distinct characters, and they are not the {} of \
+             the run in {name}; give the text that it began with",
+            corpus.tokenizer.vocab_size(),
+            learned.tokenizer.vocab_size(),
+        ))?;
+    }
+    if learned != *corpus {
+        Err(format!(
+            "the text has {} bytes and SHA-256 {}, but the run in {name} \
+             learns one of {} bytes and SHA-256 {}; give that one",
+            corpus.bytes, corpus.sha256, learned.bytes, learned.sha256,
+        ))?;
+    }
+    Ok(trainer)
+}
+
+/// Prints what is in a file.
+fn inspect(path: &Path) -> Result<(), Error> {
+    let (trainer, corpus) = load(path)?;
+    let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } =
+        trainer.model.config();
+    let TrainConfig { batch_size, schedule, eval_interval, seed, .. } =
+        trainer.config;
+    println!(
+        "model      n_layer {n_layer}, n_head {n_head}, n_embd {n_embd}, \
+         block_size {block_size}, vocab_size {vocab_size}"
+    );
+    let decay = trainer.optimizer.weight_decay;
+    println!(
+        "step       {} of {}, batches of {batch_size} windows, rate {} to {}, \
+         decay {decay}, seed {seed}",
+        trainer.step, schedule.steps, schedule.max_lr, schedule.min_lr,
+    );
+    let loss = |loss: Option<f64>| {
+        loss.map_or("none yet".to_owned(), |loss| format!("{loss:.4}"))
+    };
+    let (sum, count) = trainer.losses;
+    println!(
+        "losses     best on validation {}, mean of the last {count} batches \
+         {}; evaluated every {eval_interval} steps",
+        loss(trainer.best),
+        loss((count > 0).then(|| sum / count as f64)),
+    );
+    println!("text       {} bytes, SHA-256 {}", corpus.bytes, corpus.sha256);
+    let vocabulary: String = corpus.tokenizer.vocabulary().iter().collect();
+    println!("vocabulary {vocabulary:?}");
+    println!("parameters {}", HumanCount(trainer.model.num_params() as u64));
+    for tensor in trainer.model.tensors() {
+        let (shape, name) = (tensor.shape.slice().to_vec(), tensor.name);
+        println!("{:>10} {name} {shape:?}", tensor.data.len());
+    }
     Ok(())
 }
 
@@ -351,45 +609,36 @@ fn print_ladder(
 /// Trains, and says how it goes: a bar where there is a terminal, and a line
 /// for each evaluation everywhere.
 fn train_model(
-    model: Gpt,
+    mut trainer: Trainer,
     recipe: &Recipe,
-    options: &Options,
+    saving: Option<Saving>,
     train: &[u16],
     validation: &[u16],
     rungs: &[Rung],
-) -> Result<Gpt, Error> {
-    let schedule = LrSchedule {
-        max_lr: recipe.lr,
-        min_lr: recipe.lr / 10.0,
-        warmup: (recipe.steps / 10).min(100),
-        steps: recipe.steps,
-    };
-    let config = TrainConfig {
-        batch_size: recipe.batch_size,
-        schedule,
-        max_norm: 1.0,
-        eval_interval: recipe.eval_interval,
-        seed: options.seed,
-    };
-    let mut trainer = Trainer::new(model, config)?;
-    trainer.optimizer.weight_decay = recipe.weight_decay;
+) -> Result<Ended, Error> {
+    if saving.is_some() {
+        listen()?;
+    }
     let bar = bar(recipe.steps);
     let tokens = (recipe.batch_size * recipe.block_size) as f64;
     let start = Instant::now();
+    let begun = trainer.step;
+    let mut unsaved = None;
     let (mut stepping, mut since) = (0.0, start); // seconds in steps alone
-    trainer.run(train, validation, |_, event| {
+    let ended = trainer.run(train, validation, |trainer, event| {
         match event {
             Event::Step(report) => {
                 stepping += since.elapsed().as_secs_f64();
-                let steps = report.step + 1;
+                let steps = report.step + 1 - begun;
                 let speed = steps as f64 * tokens / stepping;
-                bar.set_position(steps as u64);
+                bar.set_position(report.step as u64 + 1);
                 bar.set_message(format!(
                     "loss {:.3}, {speed:.0} characters/s",
                     report.loss
                 ));
                 if steps == 20 && recipe.steps > 100 {
-                    let all = stepping / 20.0 * recipe.steps as f64;
+                    let left = recipe.steps.saturating_sub(begun);
+                    let all = stepping / 20.0 * left as f64;
                     bar.suspend(|| {
                         println!("(the steps take about {all:.0} s)")
                     });
@@ -397,18 +646,90 @@ fn train_model(
             }
             Event::Evaluation(evaluation) => {
                 bar.suspend(|| print_evaluation(&evaluation, rungs));
+                let saved = saving.as_ref().map(|saving| {
+                    let best = trainer.best == Some(evaluation.validation_loss);
+                    saving.save(trainer, best)
+                });
+                unsaved = saved.and_then(Result::err);
+                if let Some(error) = &unsaved {
+                    bar.suspend(|| {
+                        eprintln!("warning: {error}; training goes on")
+                    });
+                }
             }
         }
         since = Instant::now();
-        ControlFlow::Continue(())
-    })?;
+        match INTERRUPTED.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
     bar.finish_and_clear();
+    if let (Err(error), Some(Saving { path, .. })) = (&ended, &saving) {
+        let path = path.display();
+        Err(format!("{error}; the last good state is in {path}"))?;
+    }
+    ended?;
+    if let Some(saving) = saving.filter(|_| INTERRUPTED.load(Ordering::Relaxed))
+    {
+        let (step, path) = (trainer.step, saving.path.display());
+        match saving.save(&trainer, false) {
+            Ok(()) => println!(
+                "\ninterrupted: step {step} is saved to {path}; go on with \
+                 --resume {path}"
+            ),
+            Err(error) => eprintln!("\nerror: interrupted, and {error}"),
+        }
+        return Ok(Ended { model: None, unsaved: None });
+    }
     println!(
         "\ntrained in {:.1} s, {:.0} characters/s",
         start.elapsed().as_secs_f64(),
-        recipe.steps as f64 * tokens / stepping.max(1e-9),
+        (trainer.step - begun) as f64 * tokens / stepping.max(1e-9),
     );
-    Ok(trainer.model)
+    Ok(Ended { model: Some(trainer.model), unsaved })
+}
+
+/// How a run ended: with a model, unless somebody interrupted it.
+struct Ended {
+    model: Option<Gpt>,
+    unsaved: Option<String>,
+}
+
+/// Where to save to, and what is saved with each state.
+struct Saving<'a> {
+    path: &'a Path,
+    corpus: &'a Corpus,
+}
+
+impl Saving<'_> {
+    /// Saves a state, also as the best if it is.
+    fn save(&self, trainer: &Trainer, best: bool) -> Result<(), String> {
+        let save = |path: &Path| {
+            let failed = |error: CheckpointError| {
+                format!("not saved to {}: {error}", path.display())
+            };
+            checkpoint::save(path, trainer, self.corpus).map_err(failed)
+        };
+        if best {
+            save(&checkpoint::best_path(self.path))?;
+        }
+        save(self.path)
+    }
+}
+
+/// Whether the run shall end after the step that is being taken.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// On Ctrl-C, ends the run after the step; on the second, at once.
+fn listen() -> Result<(), Error> {
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nfinishing the step; once more to leave at once");
+    })?;
+    Ok(())
 }
 
 fn bar(steps: usize) -> ProgressBar {

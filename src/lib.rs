@@ -13,6 +13,7 @@
 //! | [`gpt`] | the whole model: ids to logits, loss and gradient |
 //! | [`training`] | batches, AdamW, the learning-rate schedule, the loop |
 //! | [`generation`] | sampling, the key-value cache, streams of text |
+//! | [`checkpoint`] | an appendix: a run as a file |
 //! | [`scalar_autograd`] | an appendix: the same gradients, found by a tape of scalars |
 //! | `parallel` | with the feature `mpi`: one run on many machines |
 //!
@@ -57,9 +58,10 @@ pub mod transformer_block;
 pub mod gpt;
 pub mod training;
 pub mod generation;
-pub mod scalar_autograd; // an appendix
+pub mod checkpoint; // an appendix, as are the next
+pub mod scalar_autograd;
 #[cfg(feature = "mpi")]
-pub mod parallel; // another
+pub mod parallel;
 // ANCHOR_END: modules
 
 use gemm_common::Parallelism;

@@ -1,0 +1,830 @@
+//! # Checkpoints
+//!
+//! An appendix. A run becomes a file and a file a run: the weights, both
+//! moments of the optimiser, the place in the random stream, and what else the
+//! next step depends on. A run that is saved, killed and resumed ends in the
+//! same bits as one that never stopped.
+//!
+//! The file may come from anywhere. Whatever is in it, reading it ends in a run
+//! or in a [`CheckpointError`], and takes no more memory than its size warrants.
+//!
+//! To copy this module, bring `tokenization`, `training` and what they need,
+//! with `Float = f32`, and the crates `safetensors`, `serde` (with `derive`),
+//! `serde_json` (with `float_roundtrip`) and `sha2`.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use ndarray::Dimension;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Float;
+use super::gpt::{ConfigError, Gpt, GptConfig, Tensor};
+use super::tokenization::{CharTokenizer, TokenizerError};
+use super::training::{AdamW, LrSchedule, TrainConfig, TrainError, Trainer};
+
+// ANCHOR: constants
+/// The version of the format that is written, and the only one that is read.
+pub const VERSION: u32 = 1;
+
+/// Under which key the record stands in the file's metadata.
+pub const KEY: &str = "microgpt";
+// ANCHOR_END: constants
+
+// ANCHOR: corpus
+/// What a run remembers of the text that it learns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Corpus {
+    /// Its characters.
+    pub tokenizer: CharTokenizer,
+    /// Its length, in bytes of UTF-8.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+impl Corpus {
+    /// Looks at a text once.
+    ///
+    /// # Errors
+    /// As [`CharTokenizer::new`].
+    pub fn new(text: &str) -> Result<Self, TokenizerError> {
+        Ok(Self {
+            tokenizer: CharTokenizer::new(text)?,
+            bytes: text.len() as u64,
+            sha256: hexadecimal(&Sha256::digest(text)),
+        })
+    }
+}
+// ANCHOR_END: corpus
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+// ANCHOR: record
+/// Everything in a file that is no tensor; JSON, in this order.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    version: u32,
+    #[serde(with = "Sizes")]
+    config: GptConfig,
+    vocabulary: String,
+    text_bytes: u64,
+    text_sha256: String,
+    #[serde(with = "Settings")]
+    training: TrainConfig,
+    optimizer: Optimizer,
+    step: usize,
+    losses: (f64, usize),
+    best: Option<f64>,
+    batches: Stream,
+    sha256: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Optimizer {
+    beta1: Float,
+    beta2: Float,
+    epsilon: Float,
+    weight_decay: Float,
+    steps: i32,
+}
+
+/// A random stream, and how many words of it have been used.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stream {
+    seed: [u8; 32],
+    stream: u64,
+    position: u128,
+}
+// ANCHOR_END: record
+
+// ANCHOR: remote
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "GptConfig", deny_unknown_fields)]
+struct Sizes {
+    n_layer: usize,
+    n_head: usize,
+    n_embd: usize,
+    block_size: usize,
+    vocab_size: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TrainConfig", deny_unknown_fields)]
+struct Settings {
+    batch_size: usize,
+    #[serde(with = "Schedule")]
+    schedule: LrSchedule,
+    #[serde(deserialize_with = "null_is_infinite")]
+    max_norm: Float,
+    eval_interval: usize,
+    seed: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "LrSchedule", deny_unknown_fields)]
+struct Schedule {
+    max_lr: Float,
+    min_lr: Float,
+    warmup: usize,
+    steps: usize,
+}
+
+/// JSON has no word for infinity, and `serde_json` writes `null`.
+fn null_is_infinite<'de, D: Deserializer<'de>>(
+    value: D,
+) -> Result<Float, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or(Float::INFINITY))
+}
+// ANCHOR_END: remote
+
+// ANCHOR: record_of
+impl Record {
+    /// The record of a run, but for its digest.
+    fn of(trainer: &Trainer, corpus: &Corpus) -> Self {
+        let Trainer { model, optimizer, config, rng, .. } = trainer;
+        Self {
+            version: VERSION,
+            config: model.config(),
+            vocabulary: corpus.tokenizer.vocabulary().iter().collect(),
+            text_bytes: corpus.bytes,
+            text_sha256: corpus.sha256.clone(),
+            training: *config,
+            optimizer: Optimizer {
+                beta1: optimizer.beta1,
+                beta2: optimizer.beta2,
+                epsilon: optimizer.epsilon,
+                weight_decay: optimizer.weight_decay,
+                steps: optimizer.steps,
+            },
+            step: trainer.step,
+            losses: trainer.losses,
+            best: trainer.best,
+            batches: Stream {
+                seed: rng.get_seed(),
+                stream: rng.get_stream(),
+                position: rng.get_word_pos(),
+            },
+            sha256: String::new(),
+        }
+    }
+}
+// ANCHOR_END: record_of
+
+// ANCHOR: tensors
+/// The tensors of a file, in its order, which is that of their names.
+fn tensors(trainer: &Trainer) -> Vec<(String, Tensor<&[Float]>)> {
+    let Trainer { model, optimizer, .. } = trainer;
+    let parts = [
+        ("", model),
+        ("mean.", &optimizer.mean),
+        ("square.", &optimizer.square),
+    ];
+    sorted(parts.map(|(part, tensors)| (part, tensors.tensors())))
+}
+
+/// [`tensors`], to be filled.
+fn tensors_mut(trainer: &mut Trainer) -> Vec<(String, Tensor<&mut [Float]>)> {
+    let Trainer { model, optimizer, .. } = trainer;
+    let parts = [
+        ("", model),
+        ("mean.", &mut optimizer.mean),
+        ("square.", &mut optimizer.square),
+    ];
+    sorted(parts.map(|(part, tensors)| (part, tensors.tensors_mut())))
+}
+
+fn sorted<D>(parts: [(&str, Vec<Tensor<D>>); 3]) -> Vec<(String, Tensor<D>)> {
+    let named = parts.into_iter().flat_map(|(part, tensors)| {
+        let name = move |x: &Tensor<D>| format!("{part}{}", x.name);
+        tensors.into_iter().map(move |tensor| (name(&tensor), tensor))
+    });
+    let mut named: Vec<_> = named.collect();
+    named.sort_by(|(a, _), (b, _)| a.cmp(b));
+    named
+}
+// ANCHOR_END: tensors
+
+// ANCHOR: header
+/// What stands before the numbers: the length of a header, and the header, with
+/// spaces behind it so that the numbers start at a multiple of eight bytes.
+fn header(json: &str, trainer: &Trainer) -> io::Result<Vec<u8>> {
+    let mut end = 0;
+    let infos = tensors(trainer).into_iter().map(|(name, tensor)| {
+        let start = end;
+        end += size_of_val(tensor.data);
+        let shape = tensor.shape.slice().to_vec();
+        let data_offsets = (start, end);
+        (name, TensorInfo { dtype: Dtype::F32, shape, data_offsets })
+    });
+    let record = HashMap::from([(KEY.to_owned(), json.to_owned())]);
+    let metadata = Metadata::new(Some(record), infos.collect());
+    let metadata = metadata.map_err(io::Error::other)?;
+    let mut header = vec![0; 8];
+    header.extend(serde_json::to_vec(&metadata)?);
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = (header.len() - 8) as u64;
+    header[..8].copy_from_slice(&length.to_le_bytes());
+    Ok(header)
+}
+// ANCHOR_END: header
+
+// ANCHOR: write
+/// Writes a run.
+///
+/// The same run gives the same bytes.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(
+    trainer: &Trainer,
+    corpus: &Corpus,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut record = Record::of(trainer, corpus);
+    let mut hash = Sha256::new_with_prefix(serde_json::to_vec(&record)?);
+    for (_, tensor) in tensors(trainer) {
+        hash.update(bytes(tensor.data));
+    }
+    record.sha256 = hexadecimal(&hash.finalize());
+    out.write_all(&header(&serde_json::to_string(&record)?, trainer)?)?;
+    for (_, tensor) in tensors(trainer) {
+        out.write_all(&bytes(tensor.data))?;
+    }
+    Ok(())
+}
+
+/// Numbers as bytes, the lowest first.
+fn bytes(numbers: &[Float]) -> Vec<u8> {
+    let mut bytes = vec![0; size_of_val(numbers)];
+    for (four, x) in bytes.chunks_exact_mut(4).zip(numbers) {
+        four.copy_from_slice(&x.to_le_bytes());
+    }
+    bytes
+}
+// ANCHOR_END: write
+
+// ANCHOR: save
+/// Saves a run, so that `path` is at any time either the old file or the new.
+///
+/// The new one is written beside it, under a name that ends in `.part`, handed
+/// to the disk, and only then renamed.
+///
+/// # Errors
+/// [`CheckpointError::NotAFile`] if `path` is a folder or a device, and
+/// [`CheckpointError::Io`]. What was at `path` is still there.
+pub fn save(
+    path: &Path,
+    trainer: &Trainer,
+    corpus: &Corpus,
+) -> Result<(), CheckpointError> {
+    if fs::metadata(path).is_ok_and(|old| !old.is_file()) {
+        return Err(CheckpointError::NotAFile);
+    }
+    let part = beside(path, ".part");
+    let written = write_part(&part, trainer, corpus);
+    let renamed = written.and_then(|()| fs::rename(&part, path));
+    if renamed.is_err() {
+        let _ = fs::remove_file(&part); // give the space back
+    }
+    renamed.map_err(|error| CheckpointError::Io("write", error))?;
+    // The name, too, has to reach the disk; not every system can say so
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = File::open(folder.unwrap_or(Path::new(".")));
+    let _ = folder.and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+// ANCHOR_END: save
+
+// ANCHOR: write_part
+fn write_part(
+    part: &Path,
+    trainer: &Trainer,
+    corpus: &Corpus,
+) -> io::Result<()> {
+    let _ = fs::remove_file(part); // of a run that was killed
+    let file = OpenOptions::new().write(true).create_new(true).open(part)?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    write(trainer, corpus, &mut out)?;
+    out.into_inner()?.sync_all()
+}
+// ANCHOR_END: write_part
+
+// ANCHOR: names
+/// `path` with something behind it.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Where the best state of a run is kept: `run.best.safetensors` beside
+/// `run.safetensors`.
+pub fn best_path(path: &Path) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(".best");
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+// ANCHOR_END: names
+
+// ANCHOR: lock
+/// Makes sure that no other run saves to `path`, for as long as what is
+/// returned lives.
+///
+/// The lock is on a file of its own, whose name ends in `.lock`, since `path`
+/// is replaced at each saving. The system frees it however a run ends.
+///
+/// # Errors
+/// [`CheckpointError::Locked`] if another run has it, and
+/// [`CheckpointError::Io`] where no file can be made.
+pub fn lock(path: &Path) -> Result<File, CheckpointError> {
+    let open = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(beside(path, ".lock"));
+    let failed = |error| CheckpointError::Io("lock", error);
+    let file = open.map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(CheckpointError::Locked),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+// ANCHOR_END: lock
+
+// ANCHOR: load
+/// Loads a run from a file.
+///
+/// # Errors
+/// See [`CheckpointError`].
+pub fn load(path: &Path) -> Result<(Trainer, Corpus), CheckpointError> {
+    // Ask before opening: to open a pipe is to wait for somebody
+    if !fs::metadata(path)?.is_file() {
+        return Err(CheckpointError::NotAFile);
+    }
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    read(file, length)
+}
+// ANCHOR_END: load
+
+// ANCHOR: read
+/// Reads a run from `length` bytes, each of them once.
+///
+/// # Errors
+/// See [`CheckpointError`].
+pub fn read(
+    mut source: impl Read,
+    length: u64,
+) -> Result<(Trainer, Corpus), CheckpointError> {
+    let found = read_header(&mut source, length)?;
+    let metadata: Metadata = serde_json::from_slice(&found[8..])
+        .map_err(|error| CheckpointError::Header(error.to_string()))?;
+    let (needed, data) = (metadata.data_len(), length - found.len() as u64);
+    if needed as u64 != data {
+        let needed = found.len() as u64 + needed as u64;
+        return Err(CheckpointError::Length(length, needed));
+    }
+    let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+    let json = json.ok_or(CheckpointError::NoRecord)?;
+    let mut record = Record::parse(json)?;
+    let (mut trainer, corpus) = record.restore(needed)?;
+    check_tensors(&metadata, &trainer)?;
+    if header(json, &trainer)? != found {
+        return fail(ContentError::Layout);
+    }
+    let digest = std::mem::take(&mut record.sha256);
+    let record = serde_json::to_vec(&record).map_err(io::Error::from)?;
+    let mut hash = Sha256::new_with_prefix(record);
+    for (name, tensor) in tensors_mut(&mut trainer) {
+        let mut bytes = vec![0; size_of_val(tensor.data)];
+        source.read_exact(&mut bytes)?;
+        hash.update(&bytes);
+        fill(tensor.data, &bytes, name)?;
+    }
+    if hexadecimal(&hash.finalize()) != digest {
+        return fail(ContentError::Digest);
+    }
+    Ok((trainer, corpus))
+}
+// ANCHOR_END: read
+
+// ANCHOR: read_header
+/// The header, with its length before it, if the file can have one that long.
+fn read_header(
+    source: &mut impl Read,
+    length: u64,
+) -> Result<Vec<u8>, CheckpointError> {
+    const MOST: u64 = 100_000_000; // bytes, in any safetensors file
+    let Some(room) = length.checked_sub(8) else {
+        return Err(CheckpointError::Length(length, 8));
+    };
+    let mut first = [0; 8];
+    source.read_exact(&mut first)?;
+    let header = u64::from_le_bytes(first);
+    if header > MOST {
+        return Err(CheckpointError::NotSafetensors(header));
+    }
+    if header > room {
+        let needed = 8 + header;
+        return Err(CheckpointError::Length(length, needed));
+    }
+    let mut found = first.to_vec();
+    found.resize(8 + header as usize, 0);
+    source.read_exact(&mut found[8..])?;
+    Ok(found)
+}
+// ANCHOR_END: read_header
+
+// ANCHOR: parse
+impl Record {
+    /// Reads the record, if it is of this version.
+    fn parse(json: &str) -> Result<Self, CheckpointError> {
+        #[derive(Deserialize)]
+        struct Any {
+            version: u32,
+        }
+        let failed =
+            |error: serde_json::Error| ContentError::Record(error.to_string());
+        let Any { version } = serde_json::from_str(json).map_err(failed)?;
+        if version != VERSION {
+            return Err(CheckpointError::Version(version));
+        }
+        Ok(serde_json::from_str(json).map_err(failed)?)
+    }
+}
+// ANCHOR_END: parse
+
+// ANCHOR: restore
+impl Record {
+    /// The run of a record, with tensors yet to be filled, if it is a run and
+    /// if `bytes` of tensors are about as many as it needs.
+    fn restore(
+        &self,
+        bytes: usize,
+    ) -> Result<(Trainer, Corpus), CheckpointError> {
+        self.check()?;
+        let vocabulary: Vec<char> = self.vocabulary.chars().collect();
+        let (characters, config) = (vocabulary.len(), self.config);
+        let tokenizer = CharTokenizer::from_vocabulary(vocabulary)?;
+        if characters != config.vocab_size {
+            let vocab_size = config.vocab_size;
+            return fail(ContentError::Characters(characters, vocab_size));
+        }
+        config.validate()?;
+        let params = config.num_params().unwrap_or(usize::MAX);
+        if params > bytes / 6 {
+            // Half of what they take: too little even with a tensor missing
+            return fail(ContentError::TooFew(params, bytes));
+        }
+        let mut rng = ChaCha8Rng::from_seed(self.batches.seed);
+        let model = Gpt::new(config, &mut rng)?; // its weights are replaced
+        rng.set_stream(self.batches.stream);
+        rng.set_word_pos(self.batches.position);
+        let mut trainer = Trainer::new(model, self.training)?;
+        self.set_optimizer(&mut trainer.optimizer);
+        (trainer.step, trainer.rng) = (self.step, rng);
+        (trainer.losses, trainer.best) = (self.losses, self.best);
+        let sha256 = self.text_sha256.clone();
+        Ok((trainer, Corpus { tokenizer, bytes: self.text_bytes, sha256 }))
+    }
+}
+// ANCHOR_END: restore
+
+// ANCHOR: set_optimizer
+impl Record {
+    fn set_optimizer(&self, optimizer: &mut AdamW) {
+        optimizer.beta1 = self.optimizer.beta1;
+        optimizer.beta2 = self.optimizer.beta2;
+        optimizer.epsilon = self.optimizer.epsilon;
+        optimizer.weight_decay = self.optimizer.weight_decay;
+        optimizer.steps = self.optimizer.steps;
+    }
+}
+// ANCHOR_END: set_optimizer
+
+// ANCHOR: check
+impl Record {
+    /// Refuses numbers with which no run can go on.
+    fn check(&self) -> Result<(), CheckpointError> {
+        let Optimizer { beta1, beta2, epsilon, weight_decay, steps } =
+            self.optimizer;
+        let TrainConfig { batch_size, schedule, eval_interval, .. } =
+            self.training;
+        let count = |n: usize| n <= i32::MAX as usize / 2;
+        let hexadecimal = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+        let sums = self.losses.0.is_finite() && count(self.losses.1);
+        let digest = &self.text_sha256;
+        let digest = digest.len() == 64 && digest.chars().all(hexadecimal);
+        let checks = [
+            ("batch_size", count(batch_size)),
+            ("eval_interval", count(eval_interval)),
+            ("schedule.warmup", count(schedule.warmup)),
+            ("schedule.steps", count(schedule.steps)),
+            ("step", count(self.step)),
+            ("optimizer.steps", steps >= 0 && count(steps as usize)),
+            ("optimizer.beta1", (0.0..1.0).contains(&beta1)),
+            ("optimizer.beta2", (0.0..1.0).contains(&beta2)),
+            ("optimizer.epsilon", epsilon.is_finite() && epsilon >= 0.0),
+            ("optimizer.weight_decay", weight_decay.is_finite()),
+            ("losses", sums),
+            ("batches.position", self.batches.position < 1 << 68),
+            ("text_sha256", digest),
+        ];
+        match checks.into_iter().find(|(_, holds)| !holds) {
+            Some((name, _)) => fail(ContentError::Number(name)),
+            None => Ok(()),
+        }
+    }
+}
+// ANCHOR_END: check
+
+// ANCHOR: check_tensors
+/// Refuses a file that has not the tensors of this run and no others.
+fn check_tensors(
+    metadata: &Metadata,
+    trainer: &Trainer,
+) -> Result<(), CheckpointError> {
+    let wanted = tensors(trainer);
+    for (name, tensor) in &wanted {
+        let Some(info) = metadata.info(name) else {
+            return fail(ContentError::Tensor(
+                name.clone(),
+                TensorError::Missing,
+            ));
+        };
+        let (name, found) = (name.clone(), info.shape.clone());
+        let wanted = tensor.shape.slice().to_vec();
+        if info.dtype != Dtype::F32 {
+            return fail(ContentError::Tensor(
+                name,
+                TensorError::Dtype(info.dtype),
+            ));
+        }
+        if found != wanted {
+            return fail(ContentError::Tensor(
+                name,
+                TensorError::Shape(found, wanted),
+            ));
+        }
+    }
+    let known = |name: &String| wanted.iter().any(|(known, _)| known == name);
+    if metadata.tensors().len() > wanted.len() {
+        let unknown = metadata.offset_keys().into_iter().find(|x| !known(x));
+        return fail(ContentError::Tensor(
+            unknown.unwrap_or_default(),
+            TensorError::Unknown,
+        ));
+    }
+    Ok(())
+}
+// ANCHOR_END: check_tensors
+
+// ANCHOR: fill
+/// Fills a tensor, if its numbers can be ones of a run.
+fn fill(
+    data: &mut [Float],
+    bytes: &[u8],
+    name: String,
+) -> Result<(), CheckpointError> {
+    for (x, four) in data.iter_mut().zip(bytes.chunks_exact(4)) {
+        *x = Float::from_le_bytes([four[0], four[1], four[2], four[3]]);
+    }
+    if !data.iter().all(|x| x.is_finite()) {
+        return fail(ContentError::Tensor(name, TensorError::NonFinite));
+    }
+    if name.starts_with("square.") && data.iter().any(|x| *x < 0.0) {
+        return fail(ContentError::Tensor(name, TensorError::Negative));
+    }
+    Ok(())
+}
+// ANCHOR_END: fill
+
+// ANCHOR: error
+/// Why a run cannot be saved or loaded.
+#[derive(Debug)]
+pub enum CheckpointError {
+    /// The system refused: to `read`, to `write` or to `lock`; and why.
+    Io(&'static str, io::Error),
+    /// A folder, a device or a pipe.
+    NotAFile,
+    /// Another run saves to the same file.
+    Locked,
+    /// So many bytes, where so many were announced.
+    Length(u64, u64),
+    /// The first eight bytes announce a header of so many bytes, which is too
+    /// long for this format.
+    NotSafetensors(u64),
+    /// The header is no list of tensors one behind the other.
+    Header(String),
+    /// A safetensors file, but not of a run.
+    NoRecord,
+    /// The version (given) is not [`VERSION`].
+    Version(u32),
+    /// A run, but something in it cannot be.
+    Content(ContentError),
+}
+// ANCHOR_END: error
+
+// ANCHOR: content
+/// What is wrong inside of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContentError {
+    /// The record cannot be understood.
+    Record(String),
+    /// The named number of the record is none that a run can have.
+    Number(&'static str),
+    /// The sizes describe no model.
+    Config(ConfigError),
+    /// The characters are no vocabulary.
+    Vocabulary(TokenizerError),
+    /// The settings describe no training.
+    Training(TrainError),
+    /// So many characters, where the sizes say so many.
+    Characters(usize, usize),
+    /// A model of so many parameters in so many bytes.
+    TooFew(usize, usize),
+    /// The named tensor is not one of such a run.
+    Tensor(String, TensorError),
+    /// The header names something twice, or in another order or spelling.
+    Layout,
+    /// The content is not that which was saved.
+    Digest,
+}
+// ANCHOR_END: content
+
+// ANCHOR: tensor_error
+/// What is wrong with a tensor of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TensorError {
+    /// It is not there.
+    Missing,
+    /// It belongs to no run.
+    Unknown,
+    /// It is not of single precision, but of this type.
+    Dtype(Dtype),
+    /// It has the first shape, where the sizes say the second.
+    Shape(Vec<usize>, Vec<usize>),
+    /// It holds an infinity, or something that is not a number.
+    NonFinite,
+    /// It is a mean of squares and holds a number below zero.
+    Negative,
+}
+// ANCHOR_END: tensor_error
+
+/// A fault in the content, as the result of reading it.
+fn fail<T>(error: ContentError) -> Result<T, CheckpointError> {
+    Err(CheckpointError::Content(error))
+}
+
+// ANCHOR: error_from
+impl From<ContentError> for CheckpointError {
+    fn from(error: ContentError) -> Self {
+        Self::Content(error)
+    }
+}
+
+impl From<io::Error> for CheckpointError {
+    fn from(error: io::Error) -> Self {
+        Self::Io("read", error)
+    }
+}
+
+impl From<ConfigError> for CheckpointError {
+    fn from(error: ConfigError) -> Self {
+        Self::Content(ContentError::Config(error))
+    }
+}
+
+impl From<TokenizerError> for CheckpointError {
+    fn from(error: TokenizerError) -> Self {
+        Self::Content(ContentError::Vocabulary(error))
+    }
+}
+
+impl From<TrainError> for CheckpointError {
+    fn from(error: TrainError) -> Self {
+        Self::Content(ContentError::Training(error))
+    }
+}
+// ANCHOR_END: error_from
+
+// ANCHOR: error_display
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(doing, error) => write!(f, "cannot {doing}: {error}"),
+            Self::NotAFile => {
+                write!(f, "not a file; give the name of a file")
+            }
+            Self::Locked => write!(
+                f,
+                "another run saves there; wait for it, or give another name"
+            ),
+            Self::Length(length, needed) if length < needed => write!(
+                f,
+                "cut off: {length} bytes of {needed}; take another copy"
+            ),
+            Self::Length(length, needed) => write!(
+                f,
+                "{length} bytes where {needed} were announced; take another \
+                 copy"
+            ),
+            Self::NotSafetensors(header) => write!(
+                f,
+                "not a safetensors file: it would begin with a header of \
+                 {header} bytes"
+            ),
+            Self::NoRecord => write!(
+                f,
+                "a safetensors file, but not of a run: its metadata lack \
+                 {KEY:?}"
+            ),
+            Self::Version(version) => write!(
+                f,
+                "format {version}, but this program knows only {VERSION}; load \
+                 it with the program that wrote it"
+            ),
+            Self::Header(error) => write!(f, "the header is damaged: {error}"),
+            Self::Content(error) => write!(f, "{error}"),
+        }
+    }
+}
+// ANCHOR_END: error_display
+
+impl std::error::Error for CheckpointError {}
+
+// ANCHOR: error_content
+impl fmt::Display for ContentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(error) => write!(f, "the record is damaged: {error}"),
+            Self::Number(name) => {
+                write!(f, "no run can have the {name} of the record")
+            }
+            Self::Config(error) => write!(f, "the sizes: {error}"),
+            Self::Vocabulary(error) => write!(f, "the vocabulary: {error}"),
+            Self::Training(error) => write!(f, "the settings: {error}"),
+            Self::Characters(characters, vocab_size) => write!(
+                f,
+                "a vocabulary of {characters} characters where the sizes say \
+                 {vocab_size}"
+            ),
+            Self::TooFew(params, bytes) => write!(
+                f,
+                "{bytes} bytes of tensors for {params} parameters, which take \
+                 12 each"
+            ),
+            Self::Tensor(name, error) => write!(f, "tensor {name:?} {error}"),
+            Self::Layout => write!(
+                f,
+                "the header names something twice, or not in the order in \
+                 which it is saved"
+            ),
+            Self::Digest => write!(
+                f,
+                "the content does not fit its SHA-256: damaged, or changed by \
+                 hand; take another copy"
+            ),
+        }
+    }
+}
+// ANCHOR_END: error_content
+
+// ANCHOR: tensor_error_display
+impl fmt::Display for TensorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => write!(f, "is missing"),
+            Self::Unknown => write!(f, "belongs to no run"),
+            Self::Dtype(found) => write!(f, "is of type {found}, not F32"),
+            Self::Shape(found, wanted) => write!(
+                f,
+                "has the shape {found:?}, but the sizes say {wanted:?}"
+            ),
+            Self::NonFinite => write!(f, "holds what is not a finite number"),
+            Self::Negative => write!(f, "holds a square below zero"),
+        }
+    }
+}
+// ANCHOR_END: tensor_error_display
+
+impl std::error::Error for ContentError {}
