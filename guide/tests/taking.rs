@@ -111,7 +111,7 @@ fn every_module_runs_in_a_new_project() {
     let workspace = tempfile::tempdir().expect("a temporary folder");
     let folder = workspace.path();
     let members = "[workspace]\nresolver = \"3\"\nmembers = [\"*-f*\"]\n\
-                   [profile.dev]\ndebug = false\n";
+                   [profile.dev]\ndebug = false\nincremental = false\n";
     fs::write(folder.join("Cargo.toml"), members).expect("a workspace");
     fs::write(folder.join("Cargo.lock"), read("Cargo.lock")).expect("a lock");
     for (row, float) in rows.iter().flat_map(|row| [(row, "f32"), (row, "f64")])
