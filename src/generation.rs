@@ -4,7 +4,7 @@
 //! next one is scored. A cache of keys and values spares the model from reading
 //! the whole text anew for every character.
 //!
-//! To copy this module, bring `gpt` and what it needs.
+//! To copy this module, bring `gpt` beside it and what it needs.
 
 use std::fmt;
 

@@ -7,7 +7,8 @@
 //! Threads are rayon's: all of them, or those of the pool in which a function
 //! is called. Their number never changes a result.
 //!
-//! To copy this module, bring `gpt` and what it needs, and the crate `rayon`.
+//! To copy this module, bring `gpt` beside it and what it needs, the crate
+//! `rayon`, and of `rand` the feature `chacha`.
 
 use std::f64::consts::PI;
 use std::fmt;

@@ -10,8 +10,8 @@
 //! `N = B·T` rows.
 //!
 //! To copy this module, bring `orientation` and `embeddings` beside it, `Float`,
-//! `Vector`, `Matrix`, `exp` and `general_mat_mul` from the crate's root, and the crates `ndarray`,
-//! `rand` and `rand_distr`.
+//! `Vector`, `Matrix`, `exp` and `general_mat_mul` from the crate's root, and
+//! the crates `ndarray`, `rand` and `rand_distr`.
 
 use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
 
