@@ -87,6 +87,16 @@ fn experiments_print() {
     assert_sections("experiments", sections(&output("experiments")));
 }
 
+/// Carried away, the modules compute what they compute at home. Four digits do
+/// not see a change in the last bits; that no line differs, `tests/book` sees.
+#[test]
+fn the_one_file_prints_what_the_crate_prints() {
+    let at_home = output("pipeline");
+    let evaluations = at_home.lines().filter(|line| line.starts_with("step "));
+    assert_eq!(evaluations.count(), 5, "{at_home}");
+    assert_eq!(output("microgpt"), at_home);
+}
+
 /// The figures in the book are those that the program draws.
 #[test]
 fn figures_are_drawn_from_the_code_as_it_is() {

@@ -11,6 +11,7 @@ mod figures;
 mod index;
 mod library;
 mod lists;
+mod one_file;
 mod page;
 mod prose;
 mod source;
@@ -147,24 +148,34 @@ fn the_book_keeps_its_laws() {
     assert!(breaches.is_empty(), "\n{}", report(&breaches));
 }
 
-/// `INSTA_UPDATE=always`, which renews the other records, renews this one too.
+/// The file is what the code gives. `INSTA_UPDATE=always`, which renews the
+/// other records, renews this one too.
+fn assert_written(path: &str, text: &str) {
+    let place = root().join(path);
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(&place, text).expect("a place for the file");
+    }
+    let written = std::fs::read_to_string(&place).unwrap_or_default();
+    let stale = written.lines().zip(text.lines()).find(|(a, b)| a != b);
+    assert!(
+        written == text,
+        "{path} is not what the code gives (first: {stale:?}); renew it with \
+         INSTA_UPDATE=always cargo test --test book"
+    );
+}
+
 #[test]
 fn the_index_is_that_of_the_code() {
-    let path = root().join("book/items.md");
-    if !root().join("book").is_dir() {
-        return;
+    if root().join("book").is_dir() {
+        let index = index::index(&Book::read(&root(), ALLOWED));
+        assert_written("book/items.md", &index);
     }
-    let index = index::index(&Book::read(&root(), ALLOWED));
-    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
-        std::fs::write(&path, &index).expect("a place for the index");
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    let stale = written.lines().zip(index.lines()).find(|(a, b)| a != b);
-    assert!(
-        written == index,
-        "book/items.md is not what the code gives (first: {stale:?}); renew it \
-         with INSTA_UPDATE=always cargo test --test book"
-    );
+}
+
+#[test]
+fn the_one_file_is_that_of_the_modules() {
+    let file = one_file::one_file(&root());
+    assert_written("chapters-code/microgpt.rs", &file);
 }
 
 #[test]
