@@ -1670,6 +1670,10 @@ pub mod training {
         pub step: usize,
         /// The random stream that batches are drawn from.
         pub rng: ChaCha8Rng,
+        /// Sum and number of the batches' losses since the last evaluation.
+        pub losses: (f64, usize),
+        /// The lowest validation loss so far, in nats per token.
+        pub best: Option<f64>,
         /// What finds the loss and gradient of a batch:
         /// [`sharded_loss_and_grad`], unless many machines share the work.
         pub gradient: fn(&Gpt, &Batch, &mut Vec<Gpt>) -> Float,
@@ -1732,9 +1736,17 @@ pub mod training {
             let optimizer = AdamW::new(&model);
             let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
             rng.set_stream(1); // stream 0 is for the weights
-            let gradient = sharded_loss_and_grad;
-            let (step, grads) = (0, Vec::new());
-            Ok(Self { model, optimizer, config, step, rng, gradient, grads })
+            Ok(Self {
+                model,
+                optimizer,
+                config,
+                step: 0,
+                rng,
+                losses: (0.0, 0),
+                best: None,
+                gradient: sharded_loss_and_grad,
+                grads: Vec::new(),
+            })
         }
     }
 
@@ -1771,32 +1783,31 @@ pub mod training {
             validation: &[u16],
             mut observe: impl FnMut(&Trainer, Event) -> ControlFlow<()>,
         ) -> Result<(), TrainError> {
-            let TrainConfig { schedule, eval_interval, .. } = self.config;
-            let mut losses = Vec::with_capacity(eval_interval);
             loop {
-                let finished = self.step >= schedule.steps;
-                if finished || self.step.is_multiple_of(eval_interval) {
+                let finished = self.step >= self.config.schedule.steps;
+                if finished || self.step.is_multiple_of(self.config.eval_interval) {
+                    let validation_loss = evaluate(&self.model, validation)?;
+                    let (sum, count) = std::mem::take(&mut self.losses);
+                    let train_loss = (count > 0).then(|| sum / count as f64);
+                    let best = self.best.unwrap_or(validation_loss);
+                    self.best = Some(best.min(validation_loss));
                     let event = Event::Evaluation(Evaluation {
                         step: self.step,
-                        train_loss: mean(&losses),
-                        validation_loss: evaluate(&self.model, validation)?,
+                        train_loss,
+                        validation_loss,
                     });
-                    losses.clear();
                     if observe(self, event).is_break() || finished {
                         return Ok(());
                     }
                 }
                 let report = self.take_step(train)?;
-                losses.push(f64::from(report.loss));
+                let (sum, count) = self.losses;
+                self.losses = (sum + f64::from(report.loss), count + 1);
                 if observe(self, Event::Step(report)).is_break() {
                     return Ok(());
                 }
             }
         }
-    }
-
-    fn mean(x: &[f64]) -> Option<f64> {
-        (!x.is_empty()).then(|| x.iter().sum::<f64>() / x.len() as f64)
     }
 
     /// The first tensor that holds something that is not a finite number.
