@@ -12,17 +12,19 @@ use double::transformer_block::*;
 use double::{Float, Matrix};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
+// ANCHOR: tolerances
 /// For single layers. The worst true error of attention is 9e-10, of a whole
 /// block 2e-8; a forgotten 1/√D makes it 0.5, LayerNorm without its third term
 /// 0.4, without its second 0.07 (`tolerances_stand_between_truth_and_mistake`).
 const LAYER: Float = 1e-7;
 
-/// For the whole model. The worst true error, of the tied table, is 6e-9; counted
-/// once, as the head alone, it is 0.4.
+/// For the whole model. The worst true error, of the tied table, is 6e-9;
+/// counted once, as the head alone, it is 0.4.
 const MODEL: Float = 1e-6;
 
 /// The step of the measurement.
 const H: Float = 1e-5;
+// ANCHOR_END: tolerances
 
 /// The shapes `(B, T, C, H)` that attention and blocks are checked at: one
 /// head, one position, one window, the general case, as many heads as numbers,
@@ -45,6 +47,7 @@ fn size(x: &[Float]) -> Float {
     x.iter().fold(0.0, |a, b| a.max(b.abs()))
 }
 
+// ANCHOR: error
 /// The error, as defined above.
 fn error(derived: &[Float], measured: &[Float]) -> Float {
     assert_eq!(derived.len(), measured.len());
@@ -54,6 +57,7 @@ fn error(derived: &[Float], measured: &[Float]) -> Float {
     assert!(largest > 1e-9, "a gradient that is all zero proves nothing");
     size(&apart) / largest
 }
+// ANCHOR_END: error
 
 /// One of a layer's tensors: its name, and how to get at it.
 type Field<Layer> = (&'static str, fn(&mut Layer) -> &mut [Float]);

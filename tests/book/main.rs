@@ -62,7 +62,7 @@ fn except(
 
 type Law = fn(&Book) -> Vec<Breach>;
 
-const LAWS: [(&str, Law); 21] = [
+const LAWS: [(&str, Law); 22] = [
     ("every_include_resolves", every_include_resolves),
     ("anchors_hold_whole_items", anchors_hold_whole_items),
     ("every_anchor_is_shown", every_anchor_is_shown),
@@ -71,6 +71,7 @@ const LAWS: [(&str, Law); 21] = [
     ("outputs_are_included_never_typed", outputs_are_included_never_typed),
     ("excerpts_fit_the_page", excerpts_fit_the_page),
     ("prose_repeats_no_output", prose_repeats_no_output),
+    ("functions_named_are_there", functions_named_are_there),
     ("links_lead_somewhere", links_lead_somewhere),
     ("nothing_comes_from_elsewhere", nothing_comes_from_elsewhere),
     ("the_summary_lists_every_page", the_summary_lists_every_page),

@@ -239,3 +239,27 @@ pub fn chapters_close_alike(book: &Book) -> Vec<Breach> {
     }
     breaches
 }
+
+/// A test that a page names is there. Names of five words and more are
+/// sentences, and only functions of ours have such.
+pub fn functions_named_are_there(book: &Book) -> Vec<Breach> {
+    let code = || book.files.iter().filter(|(path, _)| path.ends_with(".rs"));
+    let is_name = |span: &&str| {
+        span.matches('_').count() >= 4
+            && span.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let mut breaches = Vec::new();
+    for page in &book.pages {
+        for (line, text) in (1..).zip(&page.lines) {
+            let spans = text.split('`').skip(1).step_by(2);
+            for name in spans.filter(is_name) {
+                let declared = format!("fn {name}(");
+                if !code().any(|(_, text)| text.contains(&declared)) {
+                    let said = format!("there is no function `{name}`");
+                    breaches.push(breach(&page.path, line, said));
+                }
+            }
+        }
+    }
+    breaches
+}
