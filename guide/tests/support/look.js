@@ -7,6 +7,12 @@ async (width, dark) => {
   const style = (element) => getComputedStyle(element);
   const said = new Set();
 
+  // A theme brings a stylesheet, which may still be on its way
+  const sheets = [...document.querySelectorAll('link[rel~="stylesheet"]')];
+  const arrived = (link) => link.disabled || link.sheet;
+  for (let tries = 0; tries < 500 && !sheets.every(arrived); tries += 1)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+
   // Solutions wait to be opened, and their fonts to be asked for
   for (const details of all("details")) details.open = true;
   main.getBoundingClientRect();
