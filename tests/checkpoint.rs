@@ -329,7 +329,7 @@ fn every_forged_tensor_is_refused_with_a_sentence() {
             (
                 "overlapping tensors",
                 forged(|header, _, _| {
-                    header["norm.bias"]["data_offsets"] = json!([0, 16]);
+                    header["norm.bias"]["data_offsets"] = json!([4, 20]);
                 }),
             ),
             ("not a number", forged(number(0, f32::NAN))),
