@@ -371,6 +371,11 @@ fn load(path: &Path) -> Result<(Trainer, Corpus), Error> {
 /// that it does not go on with.
 fn claim(path: &Path, options: &Options) -> Result<std::fs::File, Error> {
     let name = path.display();
+    if options.resume.as_deref() == Some(path) {
+        // Beside a file that is not there no lock is left
+        std::fs::metadata(path)
+            .map_err(|error| format!("{name}: cannot read: {error}"))?;
+    }
     let lock = checkpoint::lock(path)
         .map_err(|error| format!("--checkpoint {name}: {error}"))?;
     if options.resume.as_deref() != Some(path) && path.exists() {
@@ -432,37 +437,49 @@ fn resume(
 /// Prints what is in a file.
 fn inspect(path: &Path) -> Result<(), Error> {
     let (trainer, corpus) = load(path)?;
+    let mut out = stdout().lock(); // whoever reads it may stop at any time
     let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } =
         trainer.model.config();
     let TrainConfig { batch_size, schedule, eval_interval, seed, .. } =
         trainer.config;
-    println!(
+    writeln!(
+        out,
         "model      n_layer {n_layer}, n_head {n_head}, n_embd {n_embd}, \
          block_size {block_size}, vocab_size {vocab_size}"
-    );
+    )?;
     let decay = trainer.optimizer.weight_decay;
-    println!(
+    writeln!(
+        out,
         "step       {} of {}, batches of {batch_size} windows, rate {} to {}, \
          decay {decay}, seed {seed}",
         trainer.step, schedule.steps, schedule.max_lr, schedule.min_lr,
-    );
+    )?;
     let loss = |loss: Option<f64>| {
         loss.map_or("none yet".to_owned(), |loss| format!("{loss:.4}"))
     };
     let (sum, count) = trainer.losses;
-    println!(
+    writeln!(
+        out,
         "losses     best on validation {}, mean of the last {count} batches \
          {}; evaluated every {eval_interval} steps",
         loss(trainer.best),
         loss((count > 0).then(|| sum / count as f64)),
-    );
-    println!("text       {} bytes, SHA-256 {}", corpus.bytes, corpus.sha256);
+    )?;
+    writeln!(
+        out,
+        "text       {} bytes, SHA-256 {}",
+        corpus.bytes, corpus.sha256
+    )?;
     let vocabulary: String = corpus.tokenizer.vocabulary().iter().collect();
-    println!("vocabulary {vocabulary:?}");
-    println!("parameters {}", HumanCount(trainer.model.num_params() as u64));
+    writeln!(out, "vocabulary {vocabulary:?}")?;
+    writeln!(
+        out,
+        "parameters {}",
+        HumanCount(trainer.model.num_params() as u64)
+    )?;
     for tensor in trainer.model.tensors() {
         let (shape, name) = (tensor.shape.slice().to_vec(), tensor.name);
-        println!("{:>10} {name} {shape:?}", tensor.data.len());
+        writeln!(out, "{:>10} {name} {shape:?}", tensor.data.len())?;
     }
     Ok(())
 }
