@@ -1,0 +1,50 @@
+//! Any five sizes and any settings: an error, or a model and a run.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use microgpt::gpt::{Gpt, GptConfig};
+use microgpt::training::{LrSchedule, TrainConfig, Trainer};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+type Settings = (usize, usize, f32, f32, f32, usize, usize, u64);
+
+fuzz_target!(|input: ([usize; 5], Settings, Vec<usize>)| {
+    let ([n_layer, n_head, n_embd, block_size, vocab_size], settings, at) =
+        input;
+    let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+    if let Err(error) = sizes.validate() {
+        drop(error.to_string());
+        assert!(Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(0)).is_err());
+        return;
+    }
+    let params = sizes.num_params().unwrap();
+    if params > 10_000 {
+        return;
+    }
+    let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(0)).unwrap();
+    assert_eq!(model.config(), sizes);
+    assert_eq!(model.num_params(), params);
+    let (
+        batch_size,
+        eval_interval,
+        max_norm,
+        max_lr,
+        min_lr,
+        warmup,
+        steps,
+        seed,
+    ) = settings;
+    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
+    let config =
+        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
+    match Trainer::new(model, config) {
+        Err(error) => drop(error.to_string()),
+        Ok(_) if warmup < usize::MAX => {
+            for step in at {
+                let lr = schedule.at(step);
+                assert!(lr.is_finite() && lr >= 0.0, "{lr} at {step}");
+            }
+        }
+        Ok(_) => {}
+    }
+});
