@@ -321,6 +321,7 @@ pub mod tokenization {
     //! Text to integers and back. The vocabulary is the sorted list of a text's
     //! distinct characters, and a character's id is its place in that list.
 
+    use std::collections::BTreeSet;
     use std::fmt;
 
     /// Maps characters to ids `0..vocab_size` and back.
@@ -335,7 +336,8 @@ pub mod tokenization {
 
         /// Builds the vocabulary of `text`: its distinct characters, sorted.
         pub fn new(text: &str) -> Result<Self, TokenizerError> {
-            let distinct: std::collections::BTreeSet<char> = text.chars().collect();
+            let mut distinct = BTreeSet::new();
+            distinct.extend(text.chars()); // to collect would first list them all
             Self::from_vocabulary(distinct.into_iter().collect())
         }
 

@@ -3,7 +3,7 @@
 //! `cargo run --example shakespeare` needs nothing else: the sonnets are in the
 //! program, and the defaults take about a minute on two cores.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -196,11 +196,23 @@ type Error = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(code) => code,
+        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            warn(&format!("error: {error}"));
             ExitCode::from(2)
         }
     }
+}
+
+/// Whoever reads the output may stop at any time, as `head` does.
+fn nobody_reads(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Says it to whoever reads the errors, if anybody does.
+fn warn(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
 }
 
 fn run(options: &Options) -> Result<ExitCode, Error> {
@@ -222,7 +234,7 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
     let tokenizer = &corpus.tokenizer;
     let ids = tokenizer.encode(&text)?;
     drop(text);
-    let (train, validation) = split(&ids);
+    let (train, validation) = parts(&ids);
 
     let saving = options.checkpoint.as_deref().or(options.resume.as_deref());
     let _lock = saving.map(|path| claim(path, options)).transpose()?;
@@ -246,20 +258,22 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
         Some(trainer) => again(trainer, &recipe, options),
         None => trainer(config, &recipe, options.seed.unwrap_or(1337))?,
     };
-    println!(
+    writeln!(
+        stdout(),
         "corpus    {} characters, {} distinct; {} to train on, {} to validate \
          with",
         HumanCount(ids.len() as u64),
         config.vocab_size,
         HumanCount(train.len() as u64),
         HumanCount(validation.len() as u64),
-    );
-    print_model(&trainer.model, &recipe, threads);
+    )?;
+    print_model(&trainer.model, &recipe, threads)?;
     if let Some(path) = &options.resume {
         let (path, step) = (path.display(), trainer.step);
-        println!("resumed   {path}, at step {}", HumanCount(step as u64));
+        let step = HumanCount(step as u64);
+        writeln!(stdout(), "resumed   {path}, at step {step}")?;
     }
-    let rungs = print_ladder(tokenizer, train, validation);
+    let rungs = print_ladder(tokenizer, train, validation)?;
     let seed = options.seed.unwrap_or(trainer.config.seed);
     let saving = saving.map(|path| Saving { path, corpus: &corpus });
     let ended =
@@ -300,15 +314,16 @@ fn write(
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(2); // stream 0 drew the weights, stream 1 the batches
     let ids = Generator::new(model, &prompt, sampler, rng)?;
-    println!();
+    let mut out = stdout().lock();
+    writeln!(out)?;
     if options.prompt.is_some() {
-        print!("{}", visible(&tokenizer.decode(&prompt)?));
+        write!(out, "{}", visible(&tokenizer.decode(&prompt)?))?;
     }
     for id in ids.take(options.length) {
-        print!("{}", visible(&tokenizer.decode(&[id])?));
-        stdout().flush()?;
+        write!(out, "{}", visible(&tokenizer.decode(&[id])?))?;
+        out.flush()?;
     }
-    println!();
+    writeln!(out)?;
     Ok(())
 }
 
@@ -437,7 +452,7 @@ fn resume(
 /// Prints what is in a file.
 fn inspect(path: &Path) -> Result<(), Error> {
     let (trainer, corpus) = load(path)?;
-    let mut out = stdout().lock(); // whoever reads it may stop at any time
+    let mut out = stdout().lock();
     let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } =
         trainer.model.config();
     let TrainConfig { batch_size, schedule, eval_interval, seed, .. } =
@@ -516,6 +531,18 @@ fn read(options: &Options) -> Result<String, Error> {
     Ok(text)
 }
 
+// ANCHOR: parts
+/// The most characters that are kept to validate with.
+const MOST: usize = 200_000;
+
+/// What to train on, and what to validate with: the last tenth, but no more
+/// than is enough to tell two losses apart by a hundredth of a nat.
+fn parts(ids: &[u16]) -> (&[u16], &[u16]) {
+    let (train, validation) = split(ids);
+    ids.split_at(train.len() + validation.len().saturating_sub(MOST))
+}
+// ANCHOR_END: parts
+
 /// Refuses sizes that cannot work before any work is done.
 fn check(
     recipe: &Recipe,
@@ -538,9 +565,15 @@ fn check(
         Err(format!("--weight-decay {decay}: give 0 or a number above"))?;
     }
     let needed = recipe.block_size.saturating_add(1);
-    if tokens < needed || validation < 2 {
+    if tokens < needed {
         let error = TrainError::TooShort { tokens, needed };
         Err(format!("without the tenth kept to validate with, {error}"))?;
+    }
+    if validation < 2 {
+        Err(
+            "of the tenth kept to validate with, a loss takes two characters; \
+             give more text",
+        )?;
     }
     let gigabytes = training_bytes(recipe, config) / 1e9;
     if gigabytes > 1000.0 {
@@ -583,44 +616,45 @@ fn training_bytes(recipe: &Recipe, config: GptConfig) -> f64 {
     4.0 * (params * (3.0 + shards) + working * windows * t * row + batch)
 }
 
-fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) {
+fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) -> io::Result<()> {
     let GptConfig { n_layer, n_head, n_embd, block_size, .. } = model.config();
     let megabytes = training_bytes(recipe, model.config()) / 1e6;
-    println!(
+    writeln!(
+        stdout(),
         "model     {n_layer} layers, {n_head} heads, width {n_embd}, context \
          {block_size}: {} parameters",
         HumanCount(model.num_params() as u64),
-    );
-    println!(
+    )?;
+    writeln!(
+        stdout(),
         "training  {} steps of {} windows of {block_size} characters; \
          {threads} thread{}, about {megabytes:.0} MB",
         HumanCount(recipe.steps as u64),
         recipe.batch_size,
         if threads == 1 { "" } else { "s" },
-    );
+    )
 }
 
 /// Counts, and prints what counting achieves. Of a large text it counts only
-/// the two million characters before the cut, and scores 200,000 after it.
+/// the two million characters before the cut.
 fn print_ladder(
     tokenizer: &CharTokenizer,
     train: &[u16],
     validation: &[u16],
-) -> Vec<Rung> {
+) -> io::Result<Vec<Rung>> {
     let characters = |ids: &[u16]| -> Vec<char> {
         ids.iter().map(|&id| tokenizer.vocabulary()[usize::from(id)]).collect()
     };
     let train = &train[train.len().saturating_sub(2_000_000)..];
-    let validation = &validation[..validation.len().min(200_000)];
     let rungs = ladder(&characters(train), &characters(validation));
     let words: Vec<String> = rungs
         .iter()
         .map(|Rung { name, loss }| format!("{name} {loss:.3}"))
         .collect();
     let (low, high) = words.split_at(4);
-    println!("ladder    {},", low.join(", "));
-    println!("          {} nats per character\n", high.join(", "));
-    rungs
+    writeln!(stdout(), "ladder    {},", low.join(", "))?;
+    writeln!(stdout(), "          {} nats per character\n", high.join(", "))?;
+    Ok(rungs)
 }
 
 /// Trains, and says how it goes: a bar where there is a terminal, and a line
@@ -640,7 +674,7 @@ fn train_model(
     let tokens = (recipe.batch_size * recipe.block_size) as f64;
     let start = Instant::now();
     let begun = trainer.step;
-    let mut unsaved = None;
+    let (mut unsaved, mut printed) = (None, Ok(()));
     let (mut stepping, mut since) = (0.0, start); // seconds in steps alone
     let ended = trainer.run(train, validation, |trainer, event| {
         match event {
@@ -656,13 +690,13 @@ fn train_model(
                 if steps == 20 && recipe.steps > 100 {
                     let left = recipe.steps.saturating_sub(begun);
                     let all = stepping / 20.0 * left as f64;
-                    bar.suspend(|| {
-                        println!("(the steps take about {all:.0} s)")
+                    printed = bar.suspend(|| {
+                        writeln!(stdout(), "(the steps take about {all:.0} s)")
                     });
                 }
             }
             Event::Evaluation(evaluation) => {
-                bar.suspend(|| print_evaluation(&evaluation, rungs));
+                printed = bar.suspend(|| print_evaluation(&evaluation, rungs));
                 let saved = saving.as_ref().map(|saving| {
                     let best = trainer.best == Some(evaluation.validation_loss);
                     saving.save(trainer, best)
@@ -670,40 +704,59 @@ fn train_model(
                 unsaved = saved.and_then(Result::err);
                 if let Some(error) = &unsaved {
                     bar.suspend(|| {
-                        eprintln!("warning: {error}; training goes on")
+                        warn(&format!("warning: {error}; training goes on"))
                     });
                 }
             }
         }
         since = Instant::now();
-        match INTERRUPTED.load(Ordering::Relaxed) {
+        match INTERRUPTED.load(Ordering::Relaxed) || printed.is_err() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     });
     bar.finish_and_clear();
-    if let (Err(error), Some(Saving { path, .. })) = (&ended, &saving) {
+    if let (Err(error), Some(Saving { path, .. })) = (&ended, &saving)
+        && path.exists()
+    {
         let path = path.display();
         Err(format!("{error}; the last good state is in {path}"))?;
     }
     ended?;
-    if let Some(saving) = saving.filter(|_| INTERRUPTED.load(Ordering::Relaxed))
-    {
+    let interrupted = INTERRUPTED.load(Ordering::Relaxed);
+    if let Some(saving) = saving.filter(|_| interrupted || printed.is_err()) {
         let (step, path) = (trainer.step, saving.path.display());
-        match saving.save(&trainer, false) {
-            Ok(()) => println!(
+        let said = match saving.save(&trainer, false) {
+            Ok(()) => format!(
                 "\ninterrupted: step {step} is saved to {path}; go on with \
                  --resume {path}"
             ),
-            Err(error) => eprintln!("\nerror: interrupted, and {error}"),
-        }
+            Err(error) => format!("\nerror: interrupted, and {error}"),
+        };
+        warn(&said);
+    }
+    printed?; // somebody has stopped reading
+    if interrupted {
         return Ok(Ended { model: None, unsaved: None });
     }
-    println!(
-        "\ntrained in {:.1} s, {:.0} characters/s",
-        start.elapsed().as_secs_f64(),
-        (trainer.step - begun) as f64 * tokens / stepping.max(1e-9),
-    );
+    INTERRUPTED.store(true, Ordering::Relaxed); // no step to finish any more
+    let steps = trainer.step - begun;
+    if steps == 0 {
+        let step = trainer.step;
+        writeln!(
+            stdout(),
+            "\nnothing left to train: this is step {step} of {}; a larger \
+             --steps goes on",
+            recipe.steps
+        )?;
+    } else {
+        writeln!(
+            stdout(),
+            "\ntrained in {:.1} s, {:.0} characters/s",
+            start.elapsed().as_secs_f64(),
+            steps as f64 * tokens / stepping,
+        )?;
+    }
     Ok(Ended { model: Some(trainer.model), unsaved })
 }
 
@@ -744,7 +797,7 @@ fn listen() -> Result<(), Error> {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nfinishing the step; once more to leave at once");
+        warn("\nfinishing the step; once more to leave at once");
     })?;
     Ok(())
 }
@@ -761,7 +814,7 @@ fn bar(steps: usize) -> ProgressBar {
 
 /// One line: the losses, and the lowest rung of the ladder that the model has
 /// got below.
-fn print_evaluation(evaluation: &Evaluation, rungs: &[Rung]) {
+fn print_evaluation(evaluation: &Evaluation, rungs: &[Rung]) -> io::Result<()> {
     let Evaluation { step, train_loss, validation_loss } = *evaluation;
     let train = match train_loss {
         Some(loss) => format!("{loss:.4}"),
@@ -775,7 +828,8 @@ fn print_evaluation(evaluation: &Evaluation, rungs: &[Rung]) {
         Some(rung) => format!("  below {} ({:.3})", rung.name, rung.loss),
         None => String::new(),
     };
-    println!(
+    writeln!(
+        stdout(),
         "step {step:>5}  train {train}  validation {validation_loss:.4}{passed}"
-    );
+    )
 }

@@ -5,6 +5,7 @@
 //!
 //! To copy this module, bring nothing: it needs only the standard library.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 // ANCHOR: char_tokenizer
@@ -29,7 +30,8 @@ impl CharTokenizer {
     /// [`TokenizerError::EmptyVocabulary`] if `text` is empty,
     /// [`TokenizerError::TooManyCharacters`] beyond 65,536 distinct ones.
     pub fn new(text: &str) -> Result<Self, TokenizerError> {
-        let distinct: std::collections::BTreeSet<char> = text.chars().collect();
+        let mut distinct = BTreeSet::new();
+        distinct.extend(text.chars()); // to collect would first list them all
         Self::from_vocabulary(distinct.into_iter().collect())
     }
 

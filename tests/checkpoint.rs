@@ -1,16 +1,17 @@
 //! Checkpoints: the same bits after a resume, and a sentence for every file
 //! that is none.
 
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
-use std::time::Duration;
+mod desk;
 
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use desk::{Folder, wrap};
 use insta::assert_snapshot;
-use microgpt::checkpoint::{self, CheckpointError, Corpus, KEY};
+use microgpt::checkpoint::{self, CheckpointError, Corpus, KEY, best_path};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::training::{Event, LrSchedule, TrainConfig, Trainer, split};
+use microgpt::training::{LrSchedule, TrainConfig, Trainer, split};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use safetensors::tensor::Metadata;
@@ -168,22 +169,6 @@ fn assemble(header: &str, data: &[u8]) -> Vec<u8> {
     header.resize(header.len().next_multiple_of(8), b' ');
     let length = header.len() as u64;
     [&length.to_le_bytes(), &header[..], data].concat()
-}
-
-/// The text with no line longer than 72 characters, but for long words.
-fn wrap(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().unwrap();
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.len() + word.len() < 72 {
-            *line += &format!(" {word}");
-        } else {
-            lines.push(word.to_string());
-        }
-    }
-    lines.iter().map(|line| format!("    {line}\n")).collect()
 }
 
 fn table(rows: Vec<(&str, Vec<u8>)>) -> String {
@@ -365,272 +350,120 @@ fn odd_texts_make_the_trip() {
     }
 }
 
-/// A folder of the test's own, gone when dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("microgpt-{}-{name}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The program itself, not cargo, so that a signal reaches it.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "shakespeare"])
-            .arg("--message-format=json")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let mut messages = lines.lines().filter_map(|line| {
-            let message: Value = serde_json::from_str(line).ok()?;
-            message["executable"].as_str().map(PathBuf::from)
-        });
-        messages.next_back().expect("the example's path")
-    })
-}
-
-const TINY: &str = "--n-layer 1 --n-head 1 --n-embd 8 --block-size 8 \
-                    --batch-size 2 --length 5";
-
-/// The example at work in a folder, on a text that is in it.
-fn command(folder: &Folder, arguments: &str) -> Command {
-    std::fs::write(folder.0.join("text.txt"), TEXT.repeat(10)).unwrap();
-    let mut command = Command::new(program());
-    let arguments = arguments.split(' ').filter(|word| !word.is_empty());
-    command.current_dir(&folder.0).args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn output(folder: &Folder, arguments: &str) -> Output {
-    command(folder, arguments).output().unwrap()
-}
-
-fn succeed(folder: &Folder, arguments: &str) -> String {
-    let output = output(folder, arguments);
-    assert!(output.status.success(), "{arguments}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refusal(folder: &Folder, arguments: &str) -> String {
-    let output = output(folder, arguments);
-    assert_eq!(output.status.code(), Some(2), "{arguments}: {output:?}");
-    String::from_utf8(output.stderr).unwrap()
-}
-
-fn content(folder: &Folder, name: &str) -> Vec<u8> {
-    std::fs::read(folder.0.join(name)).unwrap()
-}
-
-fn start(folder: &Folder, arguments: &str) -> Child {
-    let mut command = command(folder, arguments);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Fifty runs killed at fifty moments, saving after each step: each goes on
-/// where the last was killed, and the end is that of a run left in peace.
-#[test]
-fn a_run_killed_fifty_times_ends_in_the_same_bytes() {
-    let folder = Folder::new("kill");
-    let common = format!("--data text.txt {TINY} --steps 1000000");
-    let first = format!("{common} --eval-interval 1 --checkpoint a");
-    let mut random = 12345u64;
-    let (mut kills, mut step) = (0, 0);
-    while kills < 50 {
-        let exists = folder.0.join("a").exists();
-        let again = "--data text.txt --resume a --length 5";
-        let mut child = start(&folder, if exists { again } else { &first });
-        random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
-        std::thread::sleep(Duration::from_millis(15 + (random >> 33) % 100));
-        child.kill().unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), None, "{output:?}"); // by the signal
-        kills += 1;
-        if folder.0.join("a").exists() {
-            let (trainer, _) = checkpoint::load(&folder.0.join("a")).unwrap();
-            assert!(trainer.step >= step, "{} after {step}", trainer.step);
-            step = trainer.step;
-        }
-    }
-    assert!(step > 0, "nothing was ever saved");
-    eprintln!("{kills} kills, {step} steps");
-    // The same in one go
-    let (killed, corpus) = checkpoint::load(&folder.0.join("a")).unwrap();
-    let ids = corpus.tokenizer.encode(&TEXT.repeat(10)).unwrap();
-    let mut rng = ChaCha8Rng::seed_from_u64(killed.config.seed);
-    let model = Gpt::new(killed.model.config(), &mut rng).unwrap();
-    let mut straight = Trainer::new(model, killed.config).unwrap();
-    let (train, validation) = split(&ids);
-    let enough = |trainer: &Trainer, event| match event {
-        Event::Evaluation(_) if trainer.step == step => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    };
-    straight.run(train, validation, enough).unwrap();
-    assert!(bytes(&straight, &corpus) == content(&folder, "a"));
+/// The names in a folder, sorted.
+fn names(folder: &Folder) -> Vec<String> {
+    let entries = std::fs::read_dir(&folder.0).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> =
+        names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 #[test]
-fn the_program_resumes_to_the_same_bytes_on_one_thread_and_on_two() {
-    let folder = Folder::new("resume");
-    let common = format!("--data text.txt {TINY} --steps 3000");
-    for threads in [1, 2] {
-        let run = format!("--eval-interval 10 --threads {threads}");
-        succeed(&folder, &format!("{common} {run} --checkpoint a{threads}"));
-        let cut = format!("{common} {run} --checkpoint b{threads}");
-        let mut child = start(&folder, &cut);
-        while !folder.0.join(format!("b{threads}")).exists() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let path = folder.0.join(format!("b{threads}"));
-        assert!(checkpoint::load(&path).unwrap().0.step < 3000, "too late");
-        let other = 3 - threads;
-        let rest = format!("--resume b{threads} --threads {other} --length 5");
-        succeed(&folder, &format!("--data text.txt {rest}"));
+fn saving_leaves_the_new_file_and_nothing_beside_it() {
+    let folder = Folder::new("save");
+    let path = folder.0.join("a");
+    let (mut trainer, corpus, ids) = run();
+    std::fs::write(folder.0.join("a.part"), "of a run that was killed")
+        .unwrap();
+    for step in [1, 2] {
+        train(&mut trainer, &ids, step);
+        checkpoint::save(&path, &trainer, &corpus).unwrap();
+        assert!(std::fs::read(&path).unwrap() == bytes(&trainer, &corpus));
+        assert_eq!(names(&folder), ["a"]);
+        let (again, known) = checkpoint::load(&path).unwrap();
+        assert!(bytes(&again, &known) == bytes(&trainer, &corpus));
     }
-    let straight = content(&folder, "a1");
-    for other in ["a2", "b1", "b2"] {
-        assert!(content(&folder, other) == straight, "{other} is not a1");
-    }
-    assert!(content(&folder, "a1.best") == content(&folder, "b2.best"));
 }
 
+#[test]
+fn a_save_that_fails_leaves_the_old_file() {
+    let folder = Folder::new("fail");
+    let path = folder.0.join("a");
+    let (trainer, corpus, _) = run();
+    std::fs::write(&path, "old").unwrap();
+    std::fs::create_dir(folder.0.join("a.part")).unwrap(); // no file can be
+    let error = checkpoint::save(&path, &trainer, &corpus).unwrap_err();
+    assert!(error.to_string().starts_with("cannot write: "), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    let nowhere = folder.0.join("nowhere").join("a");
+    let error = checkpoint::save(&nowhere, &trainer, &corpus).unwrap_err();
+    assert!(error.to_string().starts_with("cannot write: "), "{error}");
+}
+
+/// Part of a file's name may be a link that somebody else has put there.
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_is_saved_and_says_how_to_go_on() {
-    let folder = Folder::new("interrupt");
-    let common = format!("--data text.txt {TINY} --steps 100000000");
-    let run = format!("{common} --eval-interval 100000 --checkpoint a");
-    let child = start(&folder, &run);
-    while !folder.0.join("a").exists() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    std::thread::sleep(Duration::from_millis(50));
-    let kill = format!("kill -INT {}", child.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{output:?}");
-    let printed = String::from_utf8(output.stdout).unwrap();
-    let step = checkpoint::load(&folder.0.join("a")).unwrap().0.step;
-    assert!(step > 0);
-    let said = format!(
-        "interrupted: step {step} is saved to a; go on with --resume a\n"
-    );
-    assert!(printed.ends_with(&said), "{printed}");
+fn saving_never_writes_through_a_link() {
+    let folder = Folder::new("link");
+    let [path, other] = ["a", "other"].map(|name| folder.0.join(name));
+    let (trainer, corpus, _) = run();
+    std::fs::write(&other, "mine").unwrap();
+    std::os::unix::fs::symlink(&other, folder.0.join("a.part")).unwrap();
+    checkpoint::save(&path, &trainer, &corpus).unwrap();
+    assert_eq!(std::fs::read(&other).unwrap(), b"mine");
+    assert!(checkpoint::load(&path).is_ok());
 }
 
 #[test]
-fn two_runs_never_save_to_one_file() {
+fn a_folder_is_neither_saved_to_nor_loaded() {
+    let folder = Folder::new("folder");
+    let (trainer, corpus, _) = run();
+    for error in [
+        checkpoint::save(&folder.0, &trainer, &corpus).unwrap_err(),
+        checkpoint::load(&folder.0).map(|_| ()).unwrap_err(),
+    ] {
+        assert_eq!(error.to_string(), "not a file; give the name of a file");
+    }
+    assert!(names(&folder).is_empty());
+    let missing = checkpoint::load(&folder.0.join("a")).map(|_| ());
+    let error = missing.unwrap_err().to_string();
+    assert!(error.starts_with("cannot read: "), "{error}");
+}
+
+/// To open a pipe is to wait for whoever writes to it.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_without_waiting() {
+    let folder = Folder::new("pipe");
+    let pipe = folder.0.join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let (trainer, corpus, _) = run();
+    for error in [
+        checkpoint::load(&pipe).map(|_| ()).unwrap_err(),
+        checkpoint::save(&pipe, &trainer, &corpus).unwrap_err(),
+    ] {
+        assert!(matches!(error, CheckpointError::NotAFile), "{error}");
+    }
+}
+
+#[test]
+fn a_lock_is_for_one_at_a_time() {
     let folder = Folder::new("lock");
-    let run =
-        format!("--data text.txt {TINY} --steps 100000000 --checkpoint a");
-    let mut child = start(&folder, &run);
-    while !folder.0.join("a").exists() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let refused = [
-        refusal(&folder, &run),
-        refusal(&folder, "--data text.txt --resume a"),
-    ];
-    child.kill().unwrap();
-    child.wait().unwrap();
-    for error in refused {
-        assert_eq!(
-            error,
-            "error: --checkpoint a: another run saves there; wait for it, or \
-             give another name\n"
-        );
-    }
+    let [a, b] = ["a", "b"].map(|name| folder.0.join(name));
+    let first = checkpoint::lock(&a).unwrap();
+    let error = checkpoint::lock(&a).unwrap_err();
+    assert!(matches!(error, CheckpointError::Locked), "{error}");
+    let other = checkpoint::lock(&b).unwrap();
+    assert_eq!(names(&folder), ["a.lock", "b.lock"]);
+    drop(first);
+    let again = checkpoint::lock(&a).unwrap();
+    drop((again, other));
+    let error = checkpoint::lock(&a.join("c")).unwrap_err().to_string();
+    assert!(error.starts_with("cannot lock: "), "{error}");
 }
 
 #[test]
-fn what_does_not_fit_a_run_is_refused_with_both_values() {
-    let folder = Folder::new("refused");
-    let common = format!("--data text.txt {TINY}");
-    succeed(&folder, &format!("{common} --steps 2 --checkpoint a"));
-    std::fs::write(folder.0.join("longer.txt"), TEXT.repeat(11)).unwrap();
-    std::fs::write(folder.0.join("other.txt"), "abc\n".repeat(50)).unwrap();
-    let before = content(&folder, "a");
-    let rows = [
-        "--data text.txt --resume a --n-embd 16",
-        "--data text.txt --resume a --seed 1",
-        "--data longer.txt --resume a",
-        "--data other.txt --resume a",
-        "--data text.txt --checkpoint a",
-        "--data text.txt --checkpoint text.txt/a",
-        "--data text.txt --resume text.txt",
-        "--inspect nothing",
-        "--inspect .",
-    ];
-    let rows = rows.map(|arguments| {
-        let error = refusal(&folder, arguments);
-        format!("{arguments}\n{}", wrap(error.trim_end()))
-    });
-    assert_snapshot!("refusals", rows.concat());
-    assert!(content(&folder, "a") == before);
-    let inspected = succeed(&folder, "--inspect a");
-    assert!(inspected.contains("block_size 8, vocab_size 16\n"), "{inspected}");
-    let written = succeed(&folder, "--checkpoint a --generate --length 7");
-    assert_eq!(written.chars().count(), 1 + 7 + 1);
-}
-
-#[test]
-fn a_run_that_explodes_keeps_its_last_good_state() {
-    let folder = Folder::new("explode");
-    let run = format!(
-        "--data text.txt {TINY} --lr 1e38 --steps 50 --eval-interval 1 \
-         --checkpoint a"
-    );
-    let error = refusal(&folder, &run);
-    assert!(error.contains("the loss is no longer a number; first in "));
-    let advice = "train with a smaller learning rate; the last good state";
-    assert!(error.contains(advice), "{error}");
-    checkpoint::load(&folder.0.join("a")).unwrap();
-}
-
-/// As root on Linux a disk of 64 kB can be had, where the first file fits and
-/// the second, beside it, does not.
-#[test]
-fn a_full_disk_costs_a_warning_and_no_file() {
-    let folder = Folder::new("full");
-    let disk = folder.0.join("disk");
-    std::fs::create_dir(&disk).unwrap();
-    let mount = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
-        .arg(&disk)
-        .output();
-    if !mount.is_ok_and(|output| output.status.success()) {
-        return eprintln!("skipped: a small disk takes root, and Linux");
+fn the_best_is_kept_beside_the_last() {
+    for (path, best) in [
+        ("run.safetensors", "run.best.safetensors"),
+        ("runs/a.b.safetensors", "runs/a.b.best.safetensors"),
+        ("a", "a.best"),
+        ("./a", "./a.best"),
+        (".hidden", ".hidden.best"),
+    ] {
+        assert_eq!(best_path(Path::new(path)), Path::new(best));
     }
-    let run = format!(
-        "--data text.txt {TINY} --steps 4 --eval-interval 2 --checkpoint disk/a"
-    );
-    let filler = vec![0; 18_000];
-    let full = std::fs::write(disk.join("filler"), filler);
-    let output = output(&folder, &run);
-    let (loaded, left) = (
-        checkpoint::load(&checkpoint::best_path(&disk.join("a"))),
-        disk.join("a.part").exists(),
-    );
-    let _ = Command::new("umount").arg(&disk).status();
-    full.unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("training goes on"), "{error}");
-    assert!(error.contains("o space left"), "{error}");
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(loaded.is_ok(), "{loaded:?}");
-    assert!(!left, "the part is still there");
 }

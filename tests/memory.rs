@@ -1,8 +1,11 @@
-//! What the caches of a forward pass hold, in bytes, as chapter 5 counts it.
+//! What is held in memory, in bytes: by the caches of a forward pass, as
+//! chapter 5 counts it; by a corpus, and by a checkpoint while it is read.
 
 use allocation_counter::measure;
 use microgpt::Float;
+use microgpt::checkpoint::{self, Corpus};
 use microgpt::gpt::{Gpt, GptConfig};
+use microgpt::training::{LrSchedule, TrainConfig, Trainer};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The bytes that are still allocated when a forward pass has returned.
@@ -36,5 +39,100 @@ fn caches_hold_what_the_page_says() {
         assert!(beyond < 2048 * n_layer, "{bytes} by the formula, {kept} kept");
         // A copy of one matrix in one block would be
         assert!(windows * t * n_embd * size_of::<Float>() > 2048 * n_layer);
+    }
+}
+
+/// The most that is allocated at a time while `work` runs.
+fn peak(work: impl FnOnce()) -> f64 {
+    measure(work).bytes_max as f64
+}
+
+/// A text of 100 MB beside its ids: three times its size. Collecting its
+/// characters into a list, as sets do by themselves, would be four more.
+#[test]
+fn a_corpus_takes_three_times_its_size() {
+    for line in ["to be, or not to be\n", "नि मे é 🦀 \u{10ffff}\r\n"]
+    {
+        let text = line.repeat(1_000_000 / line.len());
+        let bytes = text.len() as f64;
+        let looked = peak(|| drop(Corpus::new(&text)));
+        assert!(looked < 0.01 * bytes, "{looked} to look at {bytes}");
+        let corpus = Corpus::new(&text).expect("a text");
+        let encoded = peak(|| drop(corpus.tokenizer.encode(&text)));
+        assert!(encoded <= 2.0 * bytes, "{encoded} to encode {bytes}");
+    }
+}
+
+/// A run of some 150,000 parameters, as a file.
+fn file() -> Vec<u8> {
+    let corpus = Corpus::new("to be, or not to be").expect("a text");
+    let vocab_size = corpus.tokenizer.vocab_size();
+    let sizes = GptConfig {
+        n_layer: 3,
+        n_head: 4,
+        n_embd: 64,
+        block_size: 32,
+        vocab_size,
+    };
+    let rng = &mut ChaCha8Rng::seed_from_u64(1);
+    let model = Gpt::new(sizes, rng).expect("sizes that fit");
+    let schedule =
+        LrSchedule { max_lr: 0.01, min_lr: 0.001, warmup: 3, steps: 20 };
+    let config = TrainConfig {
+        batch_size: 3,
+        schedule,
+        max_norm: 1.0,
+        eval_interval: 4,
+        seed: 1,
+    };
+    let trainer = Trainer::new(model, config).expect("settings that fit");
+    let mut bytes = Vec::new();
+    checkpoint::write(&trainer, &corpus, &mut bytes).expect("room");
+    bytes
+}
+
+#[test]
+fn loading_takes_little_more_than_the_file() {
+    let bytes = file();
+    let length = bytes.len() as f64;
+    let run = || checkpoint::read(&bytes[..], bytes.len() as u64);
+    let loaded = peak(|| drop(run().expect("a good file")));
+    eprintln!("{} of the file", loaded / length);
+    assert!(loaded < 1.2 * length, "{loaded} for a file of {length}");
+}
+
+/// Whatever a file says of itself, in its header or in its record, reading it
+/// takes no more memory than a good one of its length would.
+#[test]
+fn no_file_makes_the_reader_take_more_than_its_size_warrants() {
+    let good = file();
+    let header = u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+    let text = String::from_utf8(good[8..8 + header].to_vec()).unwrap();
+    let huge = [
+        ("n_layer\\\":3", "n_layer\\\":3000000"),
+        ("n_embd\\\":64", "n_embd\\\":64000"),
+        ("block_size\\\":32", "block_size\\\":3200000000"),
+        ("batch_size\\\":3", "batch_size\\\":300000000"),
+        ("shape\":[64]", "shape\":[640000000]"),
+    ];
+    let mut files: Vec<(&str, Vec<u8>)> = huge
+        .into_iter()
+        .map(|(from, to)| {
+            assert!(text.contains(from), "no {from} in the header");
+            let text = text.trim_end().replace(from, to);
+            let length = (text.len() as u64).to_le_bytes();
+            let data = &good[8 + header..];
+            (to, [&length, text.as_bytes(), data].concat())
+        })
+        .collect();
+    let lengths = [99_999_999u64, 1 << 40, u64::MAX];
+    for length in lengths.map(u64::to_le_bytes) {
+        files.push(("a header", [&length, &good[8..]].concat()));
+    }
+    for (what, bytes) in files {
+        let read = || checkpoint::read(&bytes[..], bytes.len() as u64);
+        let taken = peak(|| assert!(read().is_err(), "{what}"));
+        let length = bytes.len() as f64;
+        assert!(taken < 1.2 * length, "{what}: {taken} for {length}");
     }
 }

@@ -411,21 +411,3 @@ fn the_example_trains_and_writes_where_there_is_no_terminal() {
     let (_, written) = printed.split_once("\nShall I ").unwrap();
     assert_eq!(written.strip_suffix('\n').unwrap().chars().count(), 30);
 }
-
-/// Any text will do, however odd.
-#[test]
-fn odd_texts_are_learned_all_the_same() {
-    for (name, text) in [
-        ("one-character.txt", "a".repeat(400)),
-        ("crlf.txt", "to be\r\nor not\r\n".repeat(30)),
-        ("bom.txt", format!("\u{feff}{}", "to be or not ".repeat(30))),
-        ("emoji.txt", "🦀 नि मे é ".repeat(40)),
-    ] {
-        let file = TempFile::new(name, text.as_bytes());
-        let arguments = ["--data", file.path(), "--preset", "quick"];
-        let steps = ["--steps", "3", "--length", "5"];
-        let output = run("shakespeare", &[arguments, steps].concat());
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{name}: {errors}");
-    }
-}

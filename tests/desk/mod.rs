@@ -1,0 +1,38 @@
+//! What the tests of checkpoints share: a folder that is gone when they are, and
+//! a narrow page to print on.
+
+use std::path::PathBuf;
+
+/// A folder of the test's own, gone when dropped.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let name = format!("microgpt-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The text with no line longer than 72 characters, but for long words.
+pub fn wrap(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().unwrap();
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.len() + word.len() < 72 {
+            *line += &format!(" {word}");
+        } else {
+            lines.push(word.to_string());
+        }
+    }
+    lines.iter().map(|line| format!("    {line}\n")).collect()
+}

@@ -1,0 +1,545 @@
+//! The example at work, as its users have it: on odd texts, on full disks, with
+//! people who press Ctrl-C, and killed.
+
+mod desk;
+
+use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use desk::{Folder, wrap};
+use insta::assert_snapshot;
+use microgpt::checkpoint::{self, Corpus};
+use microgpt::gpt::Gpt;
+use microgpt::training::{Event, Trainer, split};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use serde_json::Value;
+
+const TEXT: &str = "to be, or not to be: that is the question\n";
+
+fn bytes(trainer: &Trainer, corpus: &Corpus) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    checkpoint::write(trainer, corpus, &mut bytes).unwrap();
+    bytes
+}
+
+/// The program itself, not cargo, so that a signal reaches it.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--example", "shakespeare"])
+            .arg("--message-format=json")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let mut messages = lines.lines().filter_map(|line| {
+            let message: Value = serde_json::from_str(line).ok()?;
+            message["executable"].as_str().map(PathBuf::from)
+        });
+        messages.next_back().expect("the example's path")
+    })
+}
+
+const TINY: &str = "--n-layer 1 --n-head 1 --n-embd 8 --block-size 8 \
+                    --batch-size 2 --length 5";
+
+/// The example at work in a folder, on a text that is in it.
+fn command(folder: &Folder, arguments: &str) -> Command {
+    std::fs::write(folder.0.join("text.txt"), TEXT.repeat(10)).unwrap();
+    let mut command = Command::new(program());
+    let arguments = arguments.split(' ').filter(|word| !word.is_empty());
+    command.current_dir(&folder.0).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn output(folder: &Folder, arguments: &str) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn succeed(folder: &Folder, arguments: &str) -> String {
+    let output = output(folder, arguments);
+    assert!(output.status.success(), "{arguments}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refusal(folder: &Folder, arguments: &str) -> String {
+    let output = output(folder, arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments}: {output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn content(folder: &Folder, name: &str) -> Vec<u8> {
+    std::fs::read(folder.0.join(name)).unwrap()
+}
+
+fn start(folder: &Folder, arguments: &str) -> Child {
+    let mut command = command(folder, arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Fifty runs killed at fifty moments, saving after each step: each goes on
+/// where the last was killed, and the end is that of a run left in peace.
+#[test]
+fn a_run_killed_fifty_times_ends_in_the_same_bytes() {
+    let folder = Folder::new("kill");
+    let common = format!("--data text.txt {TINY} --steps 1000000");
+    let first = format!("{common} --eval-interval 1 --checkpoint a");
+    let mut random = 12345u64;
+    let (mut kills, mut step) = (0, 0);
+    while kills < 50 {
+        let exists = folder.0.join("a").exists();
+        let again = "--data text.txt --resume a --length 5";
+        let mut child = start(&folder, if exists { again } else { &first });
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
+        std::thread::sleep(Duration::from_millis(15 + (random >> 33) % 100));
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), None, "{output:?}"); // by the signal
+        kills += 1;
+        if folder.0.join("a").exists() {
+            let (trainer, _) = checkpoint::load(&folder.0.join("a")).unwrap();
+            assert!(trainer.step >= step, "{} after {step}", trainer.step);
+            step = trainer.step;
+        }
+    }
+    assert!(step > 0, "nothing was ever saved");
+    eprintln!("{kills} kills, {step} steps");
+    // The same in one go
+    let (killed, corpus) = checkpoint::load(&folder.0.join("a")).unwrap();
+    let ids = corpus.tokenizer.encode(&TEXT.repeat(10)).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(killed.config.seed);
+    let model = Gpt::new(killed.model.config(), &mut rng).unwrap();
+    let mut straight = Trainer::new(model, killed.config).unwrap();
+    let (train, validation) = split(&ids);
+    let enough = |trainer: &Trainer, event| match event {
+        Event::Evaluation(_) if trainer.step == step => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    straight.run(train, validation, enough).unwrap();
+    assert!(bytes(&straight, &corpus) == content(&folder, "a"));
+}
+
+#[test]
+fn the_program_resumes_to_the_same_bytes_on_one_thread_and_on_two() {
+    let folder = Folder::new("resume");
+    let common = format!("--data text.txt {TINY} --steps 3000");
+    for threads in [1, 2] {
+        let run = format!("--eval-interval 10 --threads {threads}");
+        succeed(&folder, &format!("{common} {run} --checkpoint a{threads}"));
+        let cut = format!("{common} {run} --checkpoint b{threads}");
+        let mut child = start(&folder, &cut);
+        wait_for(&folder, &format!("b{threads}"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let path = folder.0.join(format!("b{threads}"));
+        assert!(checkpoint::load(&path).unwrap().0.step < 3000, "too late");
+        let other = 3 - threads;
+        let rest = format!("--resume b{threads} --threads {other} --length 5");
+        succeed(&folder, &format!("--data text.txt {rest}"));
+    }
+    let straight = content(&folder, "a1");
+    for other in ["a2", "b1", "b2"] {
+        assert!(content(&folder, other) == straight, "{other} is not a1");
+    }
+    assert!(content(&folder, "a1.best") == content(&folder, "b2.best"));
+}
+
+/// Sends a signal: `INT` is Ctrl-C, `TERM` what a system sends before it stops,
+/// `HUP` what a terminal sends when it is closed.
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+fn wait_for(folder: &Folder, name: &str) {
+    while !folder.0.join(name).exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn step(folder: &Folder, name: &str) -> usize {
+    checkpoint::load(&folder.0.join(name)).unwrap().0.step
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_is_saved_and_says_how_to_go_on() {
+    let folder = Folder::new("interrupt");
+    let common = format!("--data text.txt {TINY} --steps 100000000");
+    for (name, file) in [("INT", "a"), ("TERM", "b"), ("HUP", "c")] {
+        let run =
+            format!("{common} --eval-interval 100000 --checkpoint {file}");
+        let child = start(&folder, &run);
+        wait_for(&folder, file);
+        std::thread::sleep(Duration::from_millis(50));
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{name}: {output:?}");
+        let step = step(&folder, file);
+        assert!(step > 0);
+        let said = format!(
+            "\nfinishing the step; once more to leave at once\n\ninterrupted: \
+             step {step} is saved to {file}; go on with --resume {file}\n"
+        );
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), said);
+    }
+}
+
+/// The steps take minutes, so that whoever ends it is not the end of a step.
+#[cfg(unix)]
+#[test]
+fn a_second_ctrl_c_leaves_at_once_and_the_file_as_it_is() {
+    let folder = Folder::new("impatient");
+    let run = "--data text.txt --n-layer 4 --n-head 4 --n-embd 512 \
+               --block-size 256 --batch-size 1024 --steps 9 --checkpoint a";
+    let mut child = start(&folder, run);
+    wait_for(&folder, "a");
+    let before = content(&folder, "a");
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&child, "INT");
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = said.find_map(|line| line.ok().filter(|line| !line.is_empty()));
+    let expected = "finishing the step; once more to leave at once";
+    assert_eq!(line.as_deref(), Some(expected));
+    let start = Instant::now();
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(seconds < 5.0, "{seconds} s are not at once");
+    assert!(said.next().is_none(), "it said more");
+    assert!(content(&folder, "a") == before);
+}
+
+/// When the run is over there is no step to finish, and one press is enough.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_writing_at_once() {
+    let folder = Folder::new("writing");
+    let tiny = TINY.replace("--length 5", "--length 1000000000");
+    let run = format!("--data text.txt {tiny} --steps 3 --checkpoint a");
+    let mut child = start(&folder, &run);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("trained in")));
+    let reader = std::thread::spawn(move || for _ in lines {});
+    std::thread::sleep(Duration::from_millis(50));
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    reader.join().unwrap();
+    assert_eq!(step(&folder, "a"), 3);
+}
+
+/// As in `shakespeare … | head`: quietly, and with the run saved.
+#[cfg(unix)]
+#[test]
+fn a_reader_who_leaves_ends_the_run_and_costs_no_step() {
+    let folder = Folder::new("head");
+    let run =
+        format!("--data text.txt {TINY} --steps 100000000 --eval-interval 10");
+    let leave = |arguments: &str, last: &str| {
+        let mut child = start(&folder, arguments);
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.starts_with(last) {
+            line.clear();
+            assert!(out.read_line(&mut line).unwrap() > 0, "it ended early");
+        }
+        drop(out);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(leave(&run, "corpus"), "");
+    assert_eq!(leave(&run, "step    20"), "");
+    let said = leave(&format!("{run} --checkpoint a"), "step    20");
+    let step = step(&folder, "a");
+    assert!(step >= 20);
+    assert_eq!(
+        said,
+        format!(
+            "\ninterrupted: step {step} is saved to a; go on with --resume a\n"
+        )
+    );
+    // In the middle of what it writes, and of what is in a file
+    let write = "--checkpoint a --generate --length 1000000000";
+    assert_eq!(leave(write, "\n"), "");
+    assert_eq!(leave("--inspect a", "model"), "");
+}
+
+/// A device that is always full stands for a log on a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_costs_no_step() {
+    let folder = Folder::new("log");
+    let run = format!("--data text.txt {TINY} --steps 50 --checkpoint a");
+    let succeeded = succeed(&folder, &run);
+    assert!(succeeded.contains("trained in"));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let mut command = command(&folder, "--data text.txt --resume a --length 9");
+    let output = command.stdout(full.unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("o space left"), "{error}");
+    assert_eq!(step(&folder, "a"), 50);
+}
+
+#[test]
+fn a_run_with_nothing_left_says_so() {
+    let folder = Folder::new("nothing");
+    let run = format!("--data text.txt {TINY} --steps 3 --checkpoint a");
+    succeed(&folder, &run);
+    let before = content(&folder, "a");
+    let printed = succeed(&folder, "--data text.txt --resume a --length 5");
+    assert!(
+        printed.contains(
+            "\nnothing left to train: this is step 3 of 3; a larger --steps \
+             goes on\n"
+        ),
+        "{printed}"
+    );
+    assert!(!printed.contains("trained in"), "{printed}");
+    assert!(content(&folder, "a") == before);
+}
+
+/// What the system was asked for, in order. The power cannot be cut in a test;
+/// that it may be cut follows from the order.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_content_reaches_the_disk_before_the_name_does() {
+    let folder = Folder::new("order");
+    let run = format!("--data text.txt {TINY} --steps 0 --checkpoint a");
+    succeed(&folder, &run);
+    let again = command(&folder, "--data text.txt --resume a --length 5");
+    let traced = Command::new("strace")
+        .args(["-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2"])
+        .arg(program())
+        .args(again.get_args())
+        .current_dir(&folder.0)
+        .output();
+    let Some(traced) = traced.ok().filter(|output| output.status.success())
+    else {
+        return eprintln!("skipped: strace is not to be had");
+    };
+    let traced = String::from_utf8(traced.stderr).unwrap();
+    let lines: Vec<&str> = traced.lines().collect();
+    let at = |words: &str| {
+        let found = lines.iter().rposition(|line| line.contains(words));
+        found.unwrap_or_else(|| panic!("no {words} in {traced}"))
+    };
+    let folder = folder.0.file_name().unwrap().to_str().unwrap();
+    let part = at("/a.part>)");
+    let renamed = at("\"a.part\", ");
+    let named = at(&format!("/{folder}>)"));
+    assert!([part, named].iter().all(|&at| lines[at].contains("fsync(")));
+    assert!(part < renamed && renamed < named, "{traced}");
+}
+
+#[test]
+fn two_runs_never_save_to_one_file() {
+    let folder = Folder::new("lock");
+    let run =
+        format!("--data text.txt {TINY} --steps 100000000 --checkpoint a");
+    let mut child = start(&folder, &run);
+    wait_for(&folder, "a");
+    let refused = [
+        refusal(&folder, &run),
+        refusal(&folder, "--data text.txt --resume a"),
+    ];
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for error in refused {
+        assert_eq!(
+            error,
+            "error: --checkpoint a: another run saves there; wait for it, or \
+             give another name\n"
+        );
+    }
+}
+
+#[test]
+fn what_does_not_fit_a_run_is_refused_with_both_values() {
+    let folder = Folder::new("refused");
+    let common = format!("--data text.txt {TINY}");
+    succeed(&folder, &format!("{common} --steps 2 --checkpoint a"));
+    std::fs::write(folder.0.join("longer.txt"), TEXT.repeat(11)).unwrap();
+    std::fs::write(folder.0.join("other.txt"), "abc\n".repeat(50)).unwrap();
+    let before = content(&folder, "a");
+    let rows = [
+        "--data text.txt --resume a --n-embd 16",
+        "--data text.txt --resume a --seed 1",
+        "--data longer.txt --resume a",
+        "--data other.txt --resume a",
+        "--data text.txt --checkpoint a",
+        "--data text.txt --checkpoint text.txt/a",
+        "--data text.txt --resume text.txt",
+        "--inspect nothing",
+        "--inspect .",
+    ];
+    let rows = rows.map(|arguments| {
+        let error = refusal(&folder, arguments);
+        format!("{arguments}\n{}", wrap(error.trim_end()))
+    });
+    assert_snapshot!("refusals", rows.concat());
+    assert!(content(&folder, "a") == before);
+    let inspected = succeed(&folder, "--inspect a");
+    assert!(inspected.contains("block_size 8, vocab_size 16\n"), "{inspected}");
+    let written = succeed(&folder, "--checkpoint a --generate --length 7");
+    assert_eq!(written.chars().count(), 1 + 7 + 1);
+}
+
+#[test]
+fn a_run_that_explodes_keeps_its_last_good_state() {
+    let folder = Folder::new("explode");
+    let run = format!(
+        "--data text.txt {TINY} --lr 1e38 --steps 50 --eval-interval 1 \
+         --checkpoint a"
+    );
+    let error = refusal(&folder, &run);
+    assert!(error.contains("the loss is no longer a number; first in "));
+    let advice = "train with a smaller learning rate; the last good state";
+    assert!(error.contains(advice), "{error}");
+    checkpoint::load(&folder.0.join("a")).unwrap();
+}
+
+/// As root on Linux a disk of 64 kB can be had, where the first file fits and
+/// the second, beside it, does not.
+#[test]
+fn a_full_disk_costs_a_warning_and_no_file() {
+    let folder = Folder::new("full");
+    let disk = folder.0.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+        .arg(&disk)
+        .output();
+    if !mount.is_ok_and(|output| output.status.success()) {
+        return eprintln!("skipped: a small disk takes root, and Linux");
+    }
+    let run = format!(
+        "--data text.txt {TINY} --steps 4 --eval-interval 2 --checkpoint disk/a"
+    );
+    let filler = vec![0; 18_000];
+    let full = std::fs::write(disk.join("filler"), filler);
+    let output = output(&folder, &run);
+    let (loaded, left) = (
+        checkpoint::load(&checkpoint::best_path(&disk.join("a"))),
+        disk.join("a.part").exists(),
+    );
+    let _ = Command::new("umount").arg(&disk).status();
+    full.unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("training goes on"), "{error}");
+    assert!(error.contains("o space left"), "{error}");
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(loaded.is_ok(), "{loaded:?}");
+    assert!(!left, "the part is still there");
+}
+
+/// A disk that cannot be written to, as root on Linux; a folder that cannot,
+/// elsewhere.
+#[cfg(unix)]
+#[test]
+fn in_a_read_only_folder_a_run_can_be_read_and_not_kept() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("read-only");
+    let common = format!("--data text.txt {TINY} --steps 3");
+    let disk = folder.0.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = |arguments: &[&str]| {
+        let mount = Command::new("mount").args(arguments).arg(&disk).output();
+        mount.is_ok_and(|output| output.status.success())
+    };
+    let mounted = mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
+    succeed(&folder, &format!("{common} --checkpoint disk/a"));
+    let mode = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&disk, mode).unwrap();
+    };
+    if mounted {
+        assert!(mount(&["-o", "remount,ro"]));
+    } else {
+        mode(0o555);
+    }
+    let closed = std::fs::write(disk.join("probe"), "").is_err();
+    let outputs = [
+        format!("{common} --checkpoint disk/b"),
+        "--checkpoint disk/a --generate --length 5".to_owned(),
+        "--inspect disk/a".to_owned(),
+    ]
+    .map(|arguments| output(&folder, &arguments));
+    let _ = Command::new("umount").arg(&disk).output();
+    if !mounted {
+        mode(0o755);
+    }
+    if !closed {
+        return eprintln!("skipped: root, and no disk of its own to be had");
+    }
+    let [kept, written, inspected] = outputs;
+    assert_eq!(kept.status.code(), Some(2), "{kept:?}");
+    assert!(kept.stdout.is_empty(), "it began to work: {kept:?}");
+    let error = String::from_utf8(kept.stderr).unwrap();
+    let said = "error: --checkpoint disk/b: cannot lock: ";
+    assert!(error.starts_with(said), "{error}");
+    assert!(written.status.success(), "{written:?}");
+    assert!(inspected.status.success(), "{inspected:?}");
+}
+
+/// Any text will do, however odd: it is learned, saved, gone on with and
+/// written. What is no text, or too little, is refused.
+#[test]
+fn any_text_is_learned_however_odd() {
+    let folder = Folder::new("corpora");
+    let megabyte = "to be, or not to be; ".repeat(50_000);
+    let many: String = ('\u{4e00}'..).take(3000).collect();
+    let rows: Vec<(&str, Vec<u8>)> = vec![
+        ("one distinct character", "a".repeat(400).into()),
+        ("one line", "to be or not ".repeat(30).into()),
+        ("a megabyte without a line break", megabyte.into()),
+        ("nothing but line breaks", "\n".repeat(400).into()),
+        ("CRLF", "to be\r\nor not\r\n".repeat(30).into()),
+        (
+            "a byte-order mark",
+            format!("\u{feff}{}", "to be or not ".repeat(30)).into(),
+        ),
+        ("emoji", "🦀 to 👩‍👩‍👧 be 🏳️‍🌈 ".repeat(30).into()),
+        ("Devanagari", "धृतराष्ट्र उवाच । ".repeat(30).into()),
+        ("three thousand characters", many.repeat(2).into()),
+        ("empty", vec![]),
+        ("one character", b"a".into()),
+        ("too short", b"0123456789".into()),
+        ("not UTF-8", b"to be \xff".into()),
+    ];
+    let rows = rows.into_iter().map(|(name, text)| {
+        std::fs::write(folder.0.join("odd.txt"), text).unwrap();
+        let _ = std::fs::remove_file(folder.0.join("a"));
+        format!("{name}\n{}", learn(&folder))
+    });
+    assert_snapshot!("corpora", rows.collect::<String>());
+}
+
+/// Three steps, two more after a resume, and a text: what each printed.
+fn learn(folder: &Folder) -> String {
+    let common = format!("--data odd.txt {TINY} --steps");
+    let output = output(folder, &format!("{common} 3 --checkpoint a"));
+    if !output.status.success() {
+        assert!(!folder.0.join("a").exists());
+        return wrap(String::from_utf8(output.stderr).unwrap().trim_end());
+    }
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let resumed =
+        succeed(folder, "--data odd.txt --resume a --steps 5 --length 5");
+    let written = succeed(folder, "--checkpoint a --generate --length 7");
+    assert_eq!(step(folder, "a"), 5);
+    assert_eq!(written.chars().count(), 1 + 7 + 1);
+    let line = |text: &str, start: &str| {
+        let mut lines = text.lines().filter(|line| line.starts_with(start));
+        wrap(lines.next_back().expect(start))
+    };
+    [line(&printed, "corpus "), line(&resumed, "resumed ")].concat()
+}
