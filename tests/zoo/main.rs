@@ -43,6 +43,20 @@ fn a_patch_that_fits_nowhere_is_noticed() {
     workshop::patched(&read(file), &Patch { file, from, to: "" });
 }
 
+/// The hunt takes minutes and is seldom run; that it could run is seen here.
+#[test]
+fn a_copy_of_the_package_is_one_that_cargo_reads() {
+    let cage = Cage(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cage"));
+    cage.fill(&[]);
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(&cage.0)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
 #[test]
 fn every_killer_is_a_test_that_there_is() {
     for fault in &FAULTS {

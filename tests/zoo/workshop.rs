@@ -63,9 +63,9 @@ pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
 fn manifest(root: &str) -> String {
     let unneeded = ["clap", "indicatif", "insta", "mimalloc", "sha2"];
     let paragraphs = root.split("\n\n").filter(|paragraph| {
-        let program = ["[[bench]]", "[[example]]"];
-        let program = program.iter().any(|p| paragraph.starts_with(p));
-        let workspace = paragraph.starts_with("[workspace]");
+        let has = |header| paragraph.lines().any(|line| line == header);
+        let program = has("[[bench]]") || has("[[example]]");
+        let workspace = has("[workspace]");
         !workspace && (!program || paragraph.contains("\"variants\""))
     });
     let kept: Vec<&str> = paragraphs.collect();
