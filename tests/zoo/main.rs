@@ -58,6 +58,16 @@ fn a_copy_of_the_package_is_one_that_cargo_reads() {
 }
 
 #[test]
+fn the_library_needs_no_crate_that_a_copy_leaves_out() {
+    for entry in std::fs::read_dir(root().join("src")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for name in workshop::UNNEEDED {
+            assert!(!text.contains(&format!("{name}::")), "src uses {name}");
+        }
+    }
+}
+
+#[test]
 fn every_killer_is_a_test_that_there_is() {
     for fault in &FAULTS {
         let (target, test) = fault.killer;

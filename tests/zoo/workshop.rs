@@ -58,10 +58,12 @@ pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
     fs::write(path, text)
 }
 
+/// Crates that neither the library nor the tests of a copy need.
+pub const UNNEEDED: [&str; 4] = ["clap", "indicatif", "insta", "mimalloc"];
+
 /// The package's manifest without programs and benchmarks but the example
 /// `variants`, and without the crates that only those need.
 fn manifest(root: &str) -> String {
-    let unneeded = ["clap", "indicatif", "insta", "mimalloc", "sha2"];
     let paragraphs = root.split("\n\n").filter(|paragraph| {
         let has = |header| paragraph.lines().any(|line| line == header);
         let program = has("[[bench]]") || has("[[example]]");
@@ -72,7 +74,7 @@ fn manifest(root: &str) -> String {
     let kept = kept.join("\n\n");
     let lines = kept.lines().filter(|line| {
         let name = line.split(' ').next().unwrap_or_default();
-        !unneeded.contains(&name)
+        !UNNEEDED.contains(&name)
     });
     let lines: Vec<&str> = lines.collect();
     lines.join("\n") + "\n\n[workspace]\n"
