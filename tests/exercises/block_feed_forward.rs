@@ -51,6 +51,7 @@ fn build((forward, backward): RmsNorm) {
             y.iter().zip(&dy).map(|(y, dy)| y * dy).sum()
         };
         let (dx, dgain) = backward(&x, &gain, &dy);
+        assert_eq!((dx.len(), dgain.len()), (n, n), "a slope for each number");
         let measured =
             numerical_gradient(&x, 1e-5, |x| weighted(forward(x, &gain)));
         for (derived, measured) in dx.iter().zip(&measured) {
@@ -73,14 +74,16 @@ pub type Dropout =
 fn explore(dropout: Dropout) {
     use rand::RngExt;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let x = vec![2.0; 100_000];
+    let x: Vec<f64> =
+        (0..100_000).map(|_| rng.random_range(1.0..3.0)).collect();
     let random: Vec<f64> = x.iter().map(|_| rng.random()).collect();
     let (y, mask) = dropout(&x, 0.25, &random);
-    let zeros = y.iter().filter(|&&y| y == 0.0).count() as f64;
-    assert_close(zeros / 1e5, 0.25, 0.01, "the share of zeros");
-    assert_close(y.iter().sum::<f64>() / 1e5, 2.0, 0.02, "the mean");
-    for ((x, y), mask) in x.iter().zip(&y).zip(&mask) {
-        assert_close(*y, x * mask, 1e-12, "the mask that was used");
+    assert_eq!((y.len(), mask.len()), (x.len(), x.len()), "as many as came");
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+    assert_close(mean(&y), mean(&x), 0.02, "the mean");
+    for (i, mask) in mask.iter().enumerate() {
+        assert_eq!(*mask == 0.0, random[i] < 0.25, "which ones are dropped");
+        assert_close(y[i], x[i] * mask, 1e-12, "the mask that was used");
     }
     let (same, _) = dropout(&x, 0.0, &random);
     assert_eq!(same, x, "nothing is dropped at 0");

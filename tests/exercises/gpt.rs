@@ -12,7 +12,7 @@ pub struct Answers {
     pub parameters: usize,
     /// Three equal scores, the third token came.
     pub slope: [f64; 3],
-    /// Of an untrained GPT-2 that gives all tokens the same share.
+    /// Of GPT-2 medium as it is drawn.
     pub first_loss: f64,
 }
 
@@ -29,8 +29,9 @@ fn predict(answers: Answers) {
     for (answer, slope) in answers.slope.iter().zip(&slope) {
         assert_close(*answer, *slope, 1e-9, "p − y");
     }
-    let (loss, _) = gpt::cross_entropy(Matrix::zeros((1, 50257)), &[0], 1.0);
-    assert_close(answers.first_loss, loss, 0.01, "ln V");
+    let (v, c) = (f64::from(50257), f64::from(1024));
+    let loss = v.ln() + c * 0.02 * 0.02 / 2.0;
+    assert_close(answers.first_loss, loss, 0.01, "the first loss");
 }
 exercise!(gpt_predict, super::predict, gpt::ANSWERS);
 
@@ -76,6 +77,7 @@ fn explore(untied: Untied) {
     // Two tables: every slope is the one that is measured
     let head = normal((6, 4), 0.5, &mut rng);
     let (_, grad, dhead) = untied(&model, &head, &inputs, &targets);
+    assert_eq!(dhead.dim(), head.dim(), "the head's slope");
     let measured = numerical_gradient(flat(&head), 1e-5, |data| {
         let head = Matrix::from_shape_vec((6, 4), data.to_vec());
         untied(&model, &head.expect("as before"), &inputs, &targets).0
@@ -95,6 +97,11 @@ fn explore(untied: Untied) {
             assert_close(*slope, *measured, 1e-7, &tensor.name.to_string());
         }
     }
+
+    // A head of zeros scores all tokens alike, whatever the model thinks
+    let zeros = Matrix::zeros((6, 4));
+    let (loss, ..) = untied(&model, &zeros, &inputs, &targets);
+    assert_close(loss, 6f64.ln(), 1e-12, "the loss with a head of zeros");
 
     // One table in both places: the tied model, whose slope is the sum
     let table = model.embeddings.token.clone();

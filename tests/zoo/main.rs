@@ -43,6 +43,30 @@ fn a_patch_that_fits_nowhere_is_noticed() {
     workshop::patched(&read(file), &Patch { file, from, to: "" });
 }
 
+/// The hunt takes minutes and is seldom run; that it could run is seen here.
+#[test]
+fn a_copy_of_the_package_is_one_that_cargo_reads() {
+    let cage = Cage(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cage"));
+    cage.fill(&[]);
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(&cage.0)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn the_library_needs_no_crate_that_a_copy_leaves_out() {
+    for entry in std::fs::read_dir(root().join("src")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for name in workshop::UNNEEDED {
+            assert!(!text.contains(&format!("{name}::")), "src uses {name}");
+        }
+    }
+}
+
 #[test]
 fn every_killer_is_a_test_that_there_is() {
     for fault in &FAULTS {

@@ -58,21 +58,23 @@ pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
     fs::write(path, text)
 }
 
+/// Crates that neither the library nor the tests of a copy need.
+pub const UNNEEDED: [&str; 4] = ["clap", "indicatif", "insta", "mimalloc"];
+
 /// The package's manifest without programs and benchmarks but the example
 /// `variants`, and without the crates that only those need.
 fn manifest(root: &str) -> String {
-    let unneeded = ["clap", "indicatif", "insta", "mimalloc", "sha2"];
     let paragraphs = root.split("\n\n").filter(|paragraph| {
-        let program = ["[[bench]]", "[[example]]"];
-        let program = program.iter().any(|p| paragraph.starts_with(p));
-        let workspace = paragraph.starts_with("[workspace]");
+        let has = |header| paragraph.lines().any(|line| line == header);
+        let program = has("[[bench]]") || has("[[example]]");
+        let workspace = has("[workspace]");
         !workspace && (!program || paragraph.contains("\"variants\""))
     });
     let kept: Vec<&str> = paragraphs.collect();
     let kept = kept.join("\n\n");
     let lines = kept.lines().filter(|line| {
         let name = line.split(' ').next().unwrap_or_default();
-        !unneeded.contains(&name)
+        !UNNEEDED.contains(&name)
     });
     let lines: Vec<&str> = lines.collect();
     lines.join("\n") + "\n\n[workspace]\n"

@@ -1,3 +1,5 @@
+// The modules of the chapters, in f64, are in `crate::double`: for instance
+// `crate::double::gpt::cross_entropy`. A `Matrix` is an ndarray of two axes.
 use crate::double::Matrix;
 use crate::double::gpt::Gpt;
 use crate::gpt::Answers;
@@ -7,7 +9,7 @@ use crate::gpt::Answers;
 pub const ANSWERS: Answers = Answers {
     parameters: 0,        // of GPT-2 medium
     slope: [f64::NAN; 3], // p − y, the third of three equal ones came
-    first_loss: f64::NAN, // ln 50257, to two digits after the point
+    first_loss: f64::NAN, // of GPT-2 medium, two digits after the point
 };
 // ANCHOR_END: predict
 

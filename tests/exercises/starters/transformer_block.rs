@@ -1,3 +1,5 @@
+// A `Matrix` is an ndarray of two axes; `crate::double` has the modules of the
+// chapters in f64, for instance `crate::double::orientation::softmax`.
 use crate::double::Matrix;
 use crate::transformer_block::{Answers, Windowed};
 
