@@ -15,6 +15,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use microgpt::checkpoint::{self, CheckpointError, Corpus};
 use microgpt::generation::{GenerationError, Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
+use microgpt::interchange::{self, Fault};
 use microgpt::orientation::{Rung, ladder};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{
@@ -52,6 +53,10 @@ struct Options {
     #[arg(long, help_heading = "Keeping", requires = "checkpoint")]
     #[arg(conflicts_with_all = ["resume", "data"])]
     generate: bool,
+    /// Write the model to this folder, for `transformers`: the one in
+    /// --checkpoint, if that is there, or the one that has been trained
+    #[arg(long, help_heading = "Keeping", value_name = "DIR")]
+    export_hf: Option<PathBuf>,
     /// Say what is in a file, and do nothing else
     #[arg(long, help_heading = "Keeping", value_name = "FILE")]
     inspect: Option<PathBuf>,
@@ -209,12 +214,21 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     let threads = start_threads(options.threads)?;
-    if let Some(path) = options.checkpoint.as_ref().filter(|_| options.generate)
-    {
+    if let Some(folder) = options.export_hf.as_ref().filter(|it| it.exists()) {
+        // Said before the training, not after it
+        Err(Fault::There.at(folder))?;
+    }
+    let finished = |path: &&PathBuf| {
+        options.generate || options.export_hf.is_some() && path.exists()
+    };
+    if let Some(path) = options.checkpoint.as_ref().filter(finished) {
         let (trainer, corpus) = load(path)?;
-        let seed = options.seed.unwrap_or(trainer.config.seed);
-        let writing = writing(options, &corpus.tokenizer, 0)?;
-        write(options, &trainer.model, &corpus.tokenizer, writing, seed)?;
+        export(options, &trainer.model, &corpus.tokenizer)?;
+        if options.generate {
+            let seed = options.seed.unwrap_or(trainer.config.seed);
+            let writing = writing(options, &corpus.tokenizer, 0)?;
+            write(options, &trainer.model, &corpus.tokenizer, writing, seed)?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let text = read(options)?;
@@ -267,11 +281,25 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
     let Some(model) = ended.model else {
         return Ok(ExitCode::from(130));
     };
+    export(options, &model, tokenizer)?;
     write(options, &model, tokenizer, writing, seed)?;
     match ended.unsaved {
         Some(error) => Err(format!("the end of the run is {error}"))?,
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Writes the model to a folder, if one was named.
+fn export(
+    options: &Options,
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<(), Error> {
+    if let Some(folder) = &options.export_hf {
+        interchange::export(folder, model, tokenizer)?;
+        println!("exported  {}, for transformers", folder.display());
+    }
+    Ok(())
 }
 
 /// What to go on from, and how.

@@ -267,7 +267,7 @@ pub fn write(
 }
 
 /// Numbers as bytes, the lowest first.
-fn bytes(numbers: &[Float]) -> Vec<u8> {
+pub(super) fn bytes(numbers: &[Float]) -> Vec<u8> {
     let mut bytes = vec![0; size_of_val(numbers)];
     for (four, x) in bytes.chunks_exact_mut(4).zip(numbers) {
         four.copy_from_slice(&x.to_le_bytes());

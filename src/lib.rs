@@ -14,6 +14,7 @@
 //! | [`training`] | batches, AdamW, the learning-rate schedule, the loop |
 //! | [`generation`] | sampling, the key-value cache, streams of text |
 //! | [`checkpoint`] | an appendix: a run as a file |
+//! | [`interchange`] | an appendix: a model for `transformers`, and a GPT-2 from it |
 //! | [`scalar_autograd`] | an appendix: the same gradients, found by a tape of scalars |
 //! | `parallel` | with the feature `mpi`: one run on many machines |
 //!
@@ -59,6 +60,7 @@ pub mod gpt;
 pub mod training;
 pub mod generation;
 pub mod checkpoint; // an appendix, as are the next
+pub mod interchange;
 pub mod scalar_autograd;
 #[cfg(feature = "mpi")]
 pub mod parallel;
