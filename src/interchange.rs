@@ -799,7 +799,8 @@ impl fmt::Display for Fault {
             Self::Config(error) => write!(f, "the sizes: {error}"),
             Self::Pickle => write!(
                 f,
-                "a pickle, which may do anything when it is opened; have its                  owner save it as {WEIGHTS}"
+                "a pickle, which may do anything when it is opened; have its \
+                 owner save it as {WEIGHTS}"
             ),
             Self::Outside(name) => {
                 write!(f, "{name:?} is no name of a file in this folder")
