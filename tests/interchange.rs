@@ -220,6 +220,115 @@ fn fresh_folders_of_transformers_are_imported_too() {
 }
 
 #[test]
+fn a_gpt2_of_124_million_says_what_transformers_says() {
+    let folder = Folder::new("124m");
+    let Some(mut command) = python("gpt2.py") else { return };
+    let output = command.arg("make").arg(&folder.0).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut model = None;
+    let memory = measure(|| model = import(&folder.0).ok());
+    let model = model.expect("a model");
+    let (expected, weights) = (expected(&folder.0), 4 * model.num_params());
+    assert_eq!(model.num_params(), 124_439_808);
+    assert_eq!(expected["parameters"], model.num_params());
+    let share = memory.bytes_max as f64 / weights as f64;
+    println!("loaded in {share:.3} times the memory of the weights");
+    assert!(share < 1.01, "{share}");
+    let rows: Vec<usize> =
+        serde_json::from_value(expected["rows"].clone()).unwrap();
+    let ids: Vec<u16> =
+        serde_json::from_value(expected["ids"].clone()).unwrap();
+    let theirs: Vec<Vec<f32>> =
+        serde_json::from_value(expected["logits"].clone()).unwrap();
+    let (ours, _) = model.forward(&ids, ids.len());
+    let mut apart = 0.0f32;
+    for (row, theirs) in rows.into_iter().zip(&theirs) {
+        assert_eq!(theirs.len(), 50_257);
+        for (ours, theirs) in ours.row(row).iter().zip(theirs) {
+            apart = apart.max((ours - theirs).abs());
+        }
+    }
+    println!("{} parameters: {apart:.1e} apart", model.num_params());
+    assert!(apart < 1e-4, "{apart}");
+}
+
+#[cfg(feature = "tokenizers")]
+mod tokens {
+    use super::*;
+    use microgpt::interchange::JsonTokenizer;
+
+    #[test]
+    fn ids_are_those_of_transformers_and_become_the_text_again() {
+        let folder = Path::new(FOLDERS).join("f32-tokens");
+        let tokenizer = JsonTokenizer::load(&folder, 300).unwrap();
+        let expected = expected(&folder);
+        let texts = expected["texts"].as_array().unwrap();
+        for (text, ids) in texts.iter().zip(0..) {
+            let text = text.as_str().unwrap();
+            let encoded = tokenizer.encode(text).unwrap();
+            assert_eq!(json!(encoded), expected["encoded"][ids]);
+            let mut stream = tokenizer.stream();
+            let parts = encoded.iter().map(|&id| stream(id).unwrap());
+            assert_eq!(parts.collect::<String>(), text);
+        }
+    }
+
+    #[test]
+    fn characters_are_read_by_it_as_well() {
+        let (folder, text) = (Folder::new("characters"), "to be or not\n");
+        let tokenizer = CharTokenizer::new(text).unwrap();
+        let vocab_size = tokenizer.vocab_size();
+        let config = GptConfig {
+            n_layer: 1,
+            n_head: 1,
+            n_embd: 4,
+            block_size: 4,
+            vocab_size,
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let model = Gpt::new(config, &mut rng).unwrap();
+        let path = folder.0.join("model");
+        export(&path, &model, &tokenizer).unwrap();
+        let json = JsonTokenizer::load(&path, vocab_size).unwrap();
+        let ids = json.encode(text).unwrap();
+        assert_eq!(ids, tokenizer.encode(text).unwrap());
+        let mut stream = json.stream();
+        let parts = ids.iter().map(|&id| stream(id).unwrap());
+        assert_eq!(parts.collect::<String>(), text);
+        let said = json.encode("§").unwrap_err().to_string();
+        assert!(said.contains("tokenizer.json: cannot do this: "), "{said}");
+    }
+
+    #[test]
+    fn every_other_tokenizer_is_refused_with_a_sentence() {
+        let with_300 = |path: &Path| JsonTokenizer::load(path, 300).map(drop);
+        const FILE: &str = "tokenizer.json";
+        let damages: [(&str, &dyn Fn(&Folder)); 5] = [
+            ("none", &|folder| fs::remove_file(folder.0.join(FILE)).unwrap()),
+            ("no JSON", &|folder| folder.write(FILE, "GPT-2")),
+            ("not UTF-8", &|folder| folder.write(FILE, b"\"\xff\"")),
+            ("another kind", &|folder| {
+                folder.edit(FILE, |json| json["model"]["type"] = json!("RNN"));
+            }),
+            ("a token too many", &|folder| {
+                folder.edit(FILE, |json| {
+                    json["model"]["vocab"]["word"] = json!(300);
+                });
+            }),
+        ];
+        let rows = damages.map(|(what, damage)| {
+            let folder = copy("f32-tokens");
+            with_300(&folder.0).expect("a good folder");
+            damage(&folder);
+            let said = with_300(&folder.0).expect_err(what).to_string();
+            let said = said.replace(&folder.0.display().to_string(), "DIR");
+            format!("{what}\n{}", wrap(&said))
+        });
+        assert_snapshot!("tokenizers", rows.concat());
+    }
+}
+
+#[test]
 fn what_was_exported_is_imported_to_the_same_bits() {
     let (model, tokenizer) = trained();
     let folder = Folder::new("round-trip");
