@@ -10,11 +10,12 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgGroup, Parser, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use microgpt::checkpoint::{self, CheckpointError, Corpus};
 use microgpt::generation::{GenerationError, Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
+use microgpt::interchange::{self, Fault};
 use microgpt::orientation::{Rung, ladder};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{
@@ -33,6 +34,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Without any option it learns Shakespeare's sonnets in about a minute.
 #[derive(Parser)]
 #[command(name = "shakespeare", version)]
+#[command(group = ArgGroup::new("model").multiple(true))]
 struct Options {
     /// A text to learn instead of the sonnets (UTF-8)
     #[arg(long, value_name = "FILE")]
@@ -43,15 +45,25 @@ struct Options {
 
     /// Save the run to this file, at each evaluation and at the end
     #[arg(long, help_heading = "Keeping", value_name = "FILE")]
+    #[arg(group = "model")]
     checkpoint: Option<PathBuf>,
     /// Go on with the run in this file, and save to it
     #[arg(long, help_heading = "Keeping", value_name = "FILE")]
     #[arg(conflicts_with = "preset")]
     resume: Option<PathBuf>,
-    /// Write with the model in --checkpoint, without training
-    #[arg(long, help_heading = "Keeping", requires = "checkpoint")]
+    /// Begin with the model in this folder, as --export-hf writes it
+    #[arg(long, help_heading = "Keeping", value_name = "DIR", group = "model")]
+    #[arg(conflicts_with_all = ["resume", "n_layer", "n_head", "n_embd"])]
+    #[arg(conflicts_with = "block_size")]
+    import_hf: Option<PathBuf>,
+    /// Write with the model in --checkpoint or --import-hf, without training
+    #[arg(long, help_heading = "Keeping", requires = "model")]
     #[arg(conflicts_with_all = ["resume", "data"])]
     generate: bool,
+    /// Write the model to this folder, for `transformers`: the one in
+    /// --checkpoint, if that is there, or the one that has been trained
+    #[arg(long, help_heading = "Keeping", value_name = "DIR")]
+    export_hf: Option<PathBuf>,
     /// Say what is in a file, and do nothing else
     #[arg(long, help_heading = "Keeping", value_name = "FILE")]
     inspect: Option<PathBuf>,
@@ -134,11 +146,20 @@ struct Recipe {
 }
 
 /// What is asked for: on top of a preset, or of a run that goes on.
-fn recipe(options: &Options, resumed: Option<&Trainer>) -> Recipe {
-    let base = match resumed {
+fn recipe(
+    options: &Options,
+    resumed: Option<&Trainer>,
+    imported: Option<&Gpt>,
+) -> Recipe {
+    let mut base = match resumed {
         Some(trainer) => recipe_of(trainer),
         None => preset(options.preset),
     };
+    if let Some(model) = imported {
+        let GptConfig { n_layer, n_head, n_embd, block_size, .. } =
+            model.config();
+        base = Recipe { n_layer, n_head, n_embd, block_size, ..base };
+    }
     Recipe {
         n_layer: options.n_layer.unwrap_or(base.n_layer),
         n_head: options.n_head.unwrap_or(base.n_head),
@@ -191,6 +212,9 @@ fn preset(preset: Preset) -> Recipe {
     }
 }
 
+/// The seed of a run for which none is given.
+const SEED: u64 = 1337;
+
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
@@ -221,12 +245,17 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     let threads = start_threads(options.threads)?;
-    if let Some(path) = options.checkpoint.as_ref().filter(|_| options.generate)
-    {
-        let (trainer, corpus) = load(path)?;
-        let seed = options.seed.unwrap_or(trainer.config.seed);
-        let writing = writing(options, &corpus.tokenizer, 0)?;
-        write(options, &trainer.model, &corpus.tokenizer, writing, seed)?;
+    if let Some(folder) = options.export_hf.as_ref().filter(|it| it.exists()) {
+        // Said before the training, not after it
+        Err(Fault::There.at(folder))?;
+    }
+    if let Some((model, tokenizer, seed)) = finished(options)? {
+        export(options, &model, &tokenizer)?;
+        if options.generate {
+            let writing = writing(options, &tokenizer, 0)?;
+            let seed = options.seed.unwrap_or(seed);
+            write(options, &model, &tokenizer, writing, seed)?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let text = read(options)?;
@@ -242,7 +271,11 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
         Some(path) => Some(resume(path, options, &corpus)?),
         None => None,
     };
-    let recipe = recipe(options, resumed.as_ref());
+    let imported = match &options.import_hf {
+        Some(folder) => Some(begin_with(folder, tokenizer)?),
+        None => None,
+    };
+    let recipe = recipe(options, resumed.as_ref(), imported.as_ref());
     let config = GptConfig {
         n_layer: recipe.n_layer,
         n_head: recipe.n_head,
@@ -256,7 +289,12 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
 
     let trainer = match resumed {
         Some(trainer) => again(trainer, &recipe, options),
-        None => trainer(config, &recipe, options.seed.unwrap_or(1337))?,
+        None => {
+            let seed = options.seed.unwrap_or(SEED);
+            let fresh =
+                || Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(seed));
+            trainer(imported.map_or_else(fresh, Ok)?, &recipe, seed)?
+        }
     };
     writeln!(
         stdout(),
@@ -281,11 +319,70 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
     let Some(model) = ended.model else {
         return Ok(ExitCode::from(130));
     };
+    export(options, &model, tokenizer)?;
     write(options, &model, tokenizer, writing, seed)?;
     match ended.unsaved {
         Some(error) => Err(format!("the end of the run is {error}"))?,
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// A model that needs no training, its characters and its seed, if one is asked
+/// for.
+fn finished(
+    options: &Options,
+) -> Result<Option<(Gpt, CharTokenizer, u64)>, Error> {
+    match (&options.import_hf, &options.checkpoint) {
+        (Some(folder), _) if options.generate => {
+            let (model, tokenizer) = import(folder)?;
+            Ok(Some((model, tokenizer, SEED)))
+        }
+        (None, Some(path))
+            if options.generate
+                || options.export_hf.is_some() && path.exists() =>
+        {
+            let (trainer, corpus) = load(path)?;
+            let seed = trainer.config.seed;
+            Ok(Some((trainer.model, corpus.tokenizer, seed)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A model of somebody's, and its characters.
+fn import(folder: &Path) -> Result<(Gpt, CharTokenizer), Error> {
+    let model = interchange::import(folder)?;
+    let vocab_size = model.config().vocab_size;
+    let tokenizer = interchange::import_characters(folder, vocab_size)?;
+    Ok((model, tokenizer))
+}
+
+/// The model to begin with, if it knows just the characters of the text.
+fn begin_with(folder: &Path, tokenizer: &CharTokenizer) -> Result<Gpt, Error> {
+    let (model, known) = import(folder)?;
+    if known != *tokenizer {
+        Err(format!(
+            "the text has {} distinct characters, and they are not the {} of \
+             the model in {}; give a text with the same",
+            tokenizer.vocab_size(),
+            known.vocab_size(),
+            folder.display(),
+        ))?;
+    }
+    Ok(model)
+}
+
+/// Writes the model to a folder, if one was named.
+fn export(
+    options: &Options,
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<(), Error> {
+    if let Some(folder) = &options.export_hf {
+        interchange::export(folder, model, tokenizer)?;
+        println!("exported  {}, for transformers", folder.display());
+    }
+    Ok(())
 }
 
 /// What to go on from, and how.
@@ -339,12 +436,7 @@ fn visible(text: &str) -> String {
 }
 
 /// A new run.
-fn trainer(
-    config: GptConfig,
-    recipe: &Recipe,
-    seed: u64,
-) -> Result<Trainer, Error> {
-    let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(seed))?;
+fn trainer(model: Gpt, recipe: &Recipe, seed: u64) -> Result<Trainer, Error> {
     let config = TrainConfig {
         batch_size: recipe.batch_size,
         schedule: schedule(recipe),

@@ -220,17 +220,20 @@ fn sorted<D>(parts: [(&str, Vec<Tensor<D>>); 3]) -> Vec<(String, Tensor<D>)> {
 // ANCHOR: header
 /// What stands before the numbers: the length of a header, and the header, with
 /// spaces behind it so that the numbers start at a multiple of eight bytes.
-fn header(json: &str, trainer: &Trainer) -> io::Result<Vec<u8>> {
+pub(super) fn header(
+    (key, value): (&str, &str),
+    tensors: Vec<(String, Tensor<&[Float]>)>,
+) -> io::Result<Vec<u8>> {
     let mut end = 0;
-    let infos = tensors(trainer).into_iter().map(|(name, tensor)| {
+    let infos = tensors.into_iter().map(|(name, tensor)| {
         let start = end;
         end += size_of_val(tensor.data);
         let shape = tensor.shape.slice().to_vec();
         let data_offsets = (start, end);
         (name, TensorInfo { dtype: Dtype::F32, shape, data_offsets })
     });
-    let record = HashMap::from([(KEY.to_owned(), json.to_owned())]);
-    let metadata = Metadata::new(Some(record), infos.collect());
+    let one = HashMap::from([(key.to_owned(), value.to_owned())]);
+    let metadata = Metadata::new(Some(one), infos.collect());
     let metadata = metadata.map_err(io::Error::other)?;
     let mut header = vec![0; 8];
     header.extend(serde_json::to_vec(&metadata)?);
@@ -259,7 +262,8 @@ pub fn write(
         hash.update(bytes(tensor.data));
     }
     record.sha256 = hexadecimal(&hash.finalize());
-    out.write_all(&header(&serde_json::to_string(&record)?, trainer)?)?;
+    let json = serde_json::to_string(&record)?;
+    out.write_all(&header((KEY, &json), tensors(trainer))?)?;
     for (_, tensor) in tensors(trainer) {
         out.write_all(&bytes(tensor.data))?;
     }
@@ -267,7 +271,7 @@ pub fn write(
 }
 
 /// Numbers as bytes, the lowest first.
-fn bytes(numbers: &[Float]) -> Vec<u8> {
+pub(super) fn bytes(numbers: &[Float]) -> Vec<u8> {
     let mut bytes = vec![0; size_of_val(numbers)];
     for (four, x) in bytes.chunks_exact_mut(4).zip(numbers) {
         four.copy_from_slice(&x.to_le_bytes());
@@ -408,7 +412,7 @@ pub fn read(
     let mut record = Record::parse(json)?;
     let (mut trainer, corpus) = record.restore(needed)?;
     check_tensors(&metadata, &trainer)?;
-    if header(json, &trainer)? != found {
+    if header((KEY, json), tensors(&trainer))? != found {
         return fail(ContentError::Layout);
     }
     let digest = std::mem::take(&mut record.sha256);
@@ -429,7 +433,7 @@ pub fn read(
 
 // ANCHOR: read_header
 /// The header, with its length before it, if the file can have one that long.
-fn read_header(
+pub(super) fn read_header(
     source: &mut impl Read,
     length: u64,
 ) -> Result<Vec<u8>, CheckpointError> {

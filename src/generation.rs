@@ -12,7 +12,7 @@ use ndarray::s;
 use rand::{Rng, RngExt};
 
 use super::gpt::Gpt;
-use super::orientation::{dot, flat, rows, softmax};
+use super::orientation::{flat, product, softmax};
 use super::transformer_block::{CausalSelfAttention, attend};
 use super::{Float, Matrix};
 
@@ -125,9 +125,9 @@ pub struct KvCache {
 impl KvCache {
     /// An empty cache for `model`.
     pub fn new(model: &Gpt) -> Self {
-        let room = Matrix::zeros(model.embeddings.position.dim());
-        let keys = vec![room; model.blocks.len()];
-        Self { values: keys.clone(), keys, len: 0 }
+        let room = |_| Matrix::zeros(model.embeddings.position.dim());
+        let rooms = || model.blocks.iter().map(room).collect();
+        Self { keys: rooms(), values: rooms(), len: 0 }
     }
 
     /// Positions read so far.
@@ -183,8 +183,7 @@ impl KvCache {
         self.len = new.end;
         let last = x.slice(s![-1.., ..]).to_owned(); // [1, C]
         let (x, _) = model.norm.forward(&last);
-        let tokens = rows(&model.embeddings.token);
-        tokens.map(|token| dot(token, flat(&x))).collect()
+        flat(&product(&x, &model.embeddings.token.t())).to_vec()
     }
 }
 // ANCHOR_END: extend

@@ -14,6 +14,7 @@
 //! | [`training`] | batches, AdamW, the learning-rate schedule, the loop |
 //! | [`generation`] | sampling, the key-value cache, streams of text |
 //! | [`checkpoint`] | an appendix: a run as a file |
+//! | [`interchange`] | an appendix: a model for `transformers`, and a GPT-2 from it |
 //! | [`scalar_autograd`] | an appendix: the same gradients, found by a tape of scalars |
 //! | `parallel` | with the feature `mpi`: one run on many machines |
 //!
@@ -59,13 +60,14 @@ pub mod gpt;
 pub mod training;
 pub mod generation;
 pub mod checkpoint; // an appendix, as are the next
+pub mod interchange;
 pub mod scalar_autograd;
 #[cfg(feature = "mpi")]
 pub mod parallel;
 // ANCHOR_END: modules
 
 use gemm_common::Parallelism;
-use ndarray::ArrayRef2;
+use ndarray::{ArrayRef2, Axis};
 
 // ANCHOR: types
 /// The number that everything is made of. The tests compile the same modules
@@ -116,16 +118,15 @@ pub fn exp(x: Float) -> Float {
 // ANCHOR: general_mat_mul
 /// `c ← α·a·b + β·c`, where nearly all the time of training goes.
 ///
-/// ndarray's function of this name, faster. Multiplying matrices is an art of
-/// its own (blocks that fit the caches, copied into the order in which a kernel
-/// for one kind of processor wants them); the crate `gemm` practises it.
+/// ndarray's function of this name, faster. One row times a large matrix takes
+/// as long as the matrix takes to come from memory, and two threads can fetch
+/// more than one: they share its columns.
 ///
 /// # Shapes
 /// - `a`: `[M, K]`, `b`: `[K, N]`, `c`: `[M, N]`, each with any strides
 ///
 /// # Panics
 /// If the shapes do not fit.
-#[allow(unsafe_code)]
 pub fn general_mat_mul(
     alpha: Float,
     a: &ArrayRef2<Float>,
@@ -133,9 +134,37 @@ pub fn general_mat_mul(
     beta: Float,
     c: &mut ArrayRef2<Float>,
 ) {
+    const FAR: usize = 1 << 19; // numbers, more than a core keeps at hand
     let ((m, k), n) = (a.dim(), b.ncols());
     assert_eq!(b.nrows(), k, "general_mat_mul: a and b do not fit");
     assert_eq!(c.dim(), (m, n), "general_mat_mul: c does not fit");
+    if m > 1 || n < 2 || k * n < FAR {
+        return multiply(alpha, a, b, beta, c);
+    }
+    let (b, other_b) = b.view().split_at(Axis(1), n / 2);
+    let (mut c, mut other_c) = c.view_mut().split_at(Axis(1), n / 2);
+    rayon::join(
+        || general_mat_mul(alpha, a, &b, beta, &mut c),
+        || general_mat_mul(alpha, a, &other_b, beta, &mut other_c),
+    );
+}
+// ANCHOR_END: general_mat_mul
+
+// ANCHOR: multiply
+/// The same on one thread.
+///
+/// Multiplying matrices is an art of its own (blocks that fit the caches,
+/// copied into the order in which a kernel for one kind of processor wants
+/// them); the crate `gemm` practises it.
+#[allow(unsafe_code)]
+fn multiply(
+    alpha: Float,
+    a: &ArrayRef2<Float>,
+    b: &ArrayRef2<Float>,
+    beta: Float,
+    c: &mut ArrayRef2<Float>,
+) {
+    let ((m, k), n) = (a.dim(), b.ncols());
     let strides = |x: &ArrayRef2<Float>| (x.strides()[0], x.strides()[1]);
     let ((a_row, a_column), (b_row, b_column)) = (strides(a), strides(b));
     let (c_row, c_column) = strides(c);
@@ -154,4 +183,4 @@ pub fn general_mat_mul(
         );
     }
 }
-// ANCHOR_END: general_mat_mul
+// ANCHOR_END: multiply

@@ -1,0 +1,782 @@
+//! Models that leave for `transformers`, and models that come from it.
+//!
+//! What needs Python runs where `MICROGPT_PYTHON` names one that has `torch`
+//! and `transformers`, and says elsewhere that it was skipped.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use allocation_counter::measure;
+use insta::assert_snapshot;
+use microgpt::generation::{Generator, Sampler};
+use microgpt::gpt::{Gpt, GptConfig};
+use microgpt::interchange::{
+    InterchangeError, export, import, import_characters,
+};
+use microgpt::tokenization::CharTokenizer;
+use microgpt::training::{LrSchedule, TrainConfig, Trainer};
+use proptest::prelude::*;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use serde_json::{Value, json};
+
+const SONNETS: &str = include_str!("../chapters-code/data/sonnets.txt");
+
+/// A folder of the test's own, gone when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("microgpt-{}-{number}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A Python that has `torch` and `transformers`, if somebody named one.
+fn python(script: &str) -> Option<Command> {
+    let Some(python) = std::env::var_os("MICROGPT_PYTHON") else {
+        eprintln!(
+            "skipped: set MICROGPT_PYTHON to a Python that has torch and \
+             transformers"
+        );
+        return None;
+    };
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interchange");
+    let mut command = Command::new(python);
+    command.arg(here.join(script));
+    Some(command)
+}
+
+/// What `open.py` answers about a folder.
+fn ask(folder: &Path, questions: &Value) -> Option<Value> {
+    let mut command = python("open.py")?;
+    command.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let questions = questions.to_string();
+    child.stdin.take().unwrap().write_all(questions.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// A small model that has read the sonnets for a moment.
+fn trained() -> (Gpt, CharTokenizer) {
+    let tokenizer = CharTokenizer::new(SONNETS).unwrap();
+    let config = GptConfig {
+        n_layer: 3,
+        n_head: 2,
+        n_embd: 32,
+        block_size: 48,
+        vocab_size: tokenizer.vocab_size(),
+    };
+    let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let schedule =
+        LrSchedule { max_lr: 0.01, min_lr: 0.001, warmup: 10, steps: 200 };
+    let config = TrainConfig {
+        batch_size: 8,
+        schedule,
+        max_norm: 1.0,
+        eval_interval: 1000,
+        seed: 1,
+    };
+    let mut trainer = Trainer::new(model, config).unwrap();
+    let ids = tokenizer.encode(SONNETS).unwrap();
+    for _ in 0..schedule.steps {
+        trainer.take_step(&ids).unwrap();
+    }
+    (trainer.model, tokenizer)
+}
+
+/// Lists of ids of every length up to the window's.
+fn random_ids(config: GptConfig, count: usize) -> Vec<Vec<u16>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let ids = |n| {
+        let last = config.vocab_size as u16 - 1;
+        let id = |_| rand::RngExt::random_range(&mut rng, 0..=last);
+        (0..n).map(id).collect()
+    };
+    (1..=config.block_size).cycle().take(count).map(ids).collect()
+}
+
+/// The largest difference between our logits and the given ones.
+fn apart(model: &Gpt, ids: &[Vec<u16>], logits: &Value) -> f64 {
+    let theirs: Vec<Vec<Vec<f64>>> =
+        serde_json::from_value(logits.clone()).unwrap();
+    assert_eq!(theirs.len(), ids.len());
+    let mut largest = 0.0f64;
+    for (ids, theirs) in ids.iter().zip(&theirs) {
+        let (ours, _) = model.forward(ids, ids.len());
+        let theirs = theirs.iter().flatten();
+        assert_eq!(theirs.clone().count(), ours.len());
+        for (&ours, &theirs) in ours.iter().zip(theirs) {
+            largest = largest.max((f64::from(ours) - theirs).abs());
+        }
+    }
+    largest
+}
+
+/// The prompt and what the likeliest tokens make of it, to the last position.
+fn greedy(model: &Gpt, prompt: &[u16]) -> Vec<u16> {
+    let rng = ChaCha8Rng::seed_from_u64(0); // not asked
+    let sampler = Sampler::new(0.0, None).unwrap();
+    let ids = Generator::new(model, prompt, sampler, rng).unwrap();
+    let room = model.config().block_size - prompt.len();
+    prompt.iter().copied().chain(ids.take(room)).collect()
+}
+
+#[test]
+fn transformers_says_the_same_of_an_exported_model() {
+    let (model, tokenizer) = trained();
+    let folder = Folder::new("out");
+    let path = folder.0.join("model");
+    export(&path, &model, &tokenizer).unwrap();
+    let ids = random_ids(model.config(), 100);
+    let every = tokenizer.vocabulary().chunks(40);
+    let every: Vec<String> = every.map(|part| part.iter().collect()).collect();
+    let mut texts = vec!["Shall I compare thee", "\n\n", "  ,  .  'tis ;", "t"];
+    texts.extend(every.iter().map(String::as_str));
+    let questions = json!({ "ids": ids, "texts": texts });
+    let Some(answers) = ask(&path, &questions) else { return };
+
+    assert_eq!(answers["parameters"], model.num_params());
+    let apart = apart(&model, &ids, &answers["logits"]);
+    let versions = &answers["versions"];
+    println!("torch and transformers {versions}");
+    println!("{} prompts: logits at most {apart:.1e} apart", ids.len());
+    assert!(apart < 1e-5, "{apart}");
+    for (i, text) in texts.iter().enumerate() {
+        let ids = tokenizer.encode(text).unwrap();
+        assert_eq!(answers["encoded"][i], json!(ids));
+        assert_eq!(answers["decoded"][i], *text);
+        let ours = tokenizer.decode(&greedy(&model, &ids)).unwrap();
+        assert_eq!(answers["written"][i], ours);
+        println!("both write {ours:?}");
+    }
+    let strangers = answers["strangers"].as_str().unwrap_or("no error");
+    println!("of a character that is unknown: {strangers}");
+    assert!(strangers.contains("UNK"), "{strangers}");
+}
+
+const FOLDERS: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interchange/folders");
+
+/// The folders of `make.py`, but for the one that cannot be loaded.
+const LOADED: [&str; 4] =
+    ["f32-tokens", "f16-no-head", "bf16-shards", "f32-head-equal"];
+
+fn expected(folder: &Path) -> Value {
+    let path = folder.join("expected.json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Our logits of a folder of `make.py` beside those of `transformers`.
+fn compare(folder: &Path) -> (Gpt, f64) {
+    let model = import(folder).unwrap();
+    let expected = expected(folder);
+    let ids: Vec<Vec<u16>> =
+        serde_json::from_value(expected["ids"].clone()).unwrap();
+    let apart = apart(&model, &ids, &expected["logits"]);
+    (model, apart)
+}
+
+#[test]
+fn imported_models_say_what_transformers_says() {
+    for name in LOADED {
+        let (model, apart) = compare(&Path::new(FOLDERS).join(name));
+        println!("{name}: {} apart by {apart:.1e}", model.num_params());
+        // Written down with six decimals. Half precision read as if its
+        // subnormals were zero differs by 2e-2, heads in another order by 2
+        assert!(apart < 1e-5, "{name}: {apart}");
+    }
+}
+
+#[test]
+fn fresh_folders_of_transformers_are_imported_too() {
+    let folder = Folder::new("in");
+    for seed in ["1", "2", "3"] {
+        let Some(mut command) = python("make.py") else { return };
+        let output = command.arg(&folder.0).arg(seed).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        for name in LOADED {
+            let (_, apart) = compare(&folder.0.join(name));
+            println!("seed {seed}, {name}: logits at most {apart:.1e} apart");
+            assert!(apart < 1e-5, "{name}: {apart}");
+        }
+        assert!(import(&folder.0.join("f32-head-other")).is_err());
+        fs::remove_dir_all(&folder.0).unwrap();
+    }
+}
+
+#[test]
+fn a_gpt2_of_124_million_says_what_transformers_says() {
+    let folder = Folder::new("124m");
+    let Some(mut command) = python("gpt2.py") else { return };
+    let output = command.arg("make").arg(&folder.0).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut model = None;
+    let memory = measure(|| model = import(&folder.0).ok());
+    let model = model.expect("a model");
+    let (expected, weights) = (expected(&folder.0), 4 * model.num_params());
+    assert_eq!(model.num_params(), 124_439_808);
+    assert_eq!(expected["parameters"], model.num_params());
+    let share = memory.bytes_max as f64 / weights as f64;
+    println!("loaded in {share:.3} times the memory of the weights");
+    assert!(share < 1.01, "{share}");
+    let rows: Vec<usize> =
+        serde_json::from_value(expected["rows"].clone()).unwrap();
+    let ids: Vec<u16> =
+        serde_json::from_value(expected["ids"].clone()).unwrap();
+    let theirs: Vec<Vec<f32>> =
+        serde_json::from_value(expected["logits"].clone()).unwrap();
+    let (ours, _) = model.forward(&ids, ids.len());
+    let mut apart = 0.0f32;
+    for (row, theirs) in rows.into_iter().zip(&theirs) {
+        assert_eq!(theirs.len(), 50_257);
+        for (ours, theirs) in ours.row(row).iter().zip(theirs) {
+            apart = apart.max((ours - theirs).abs());
+        }
+    }
+    println!("{} parameters: {apart:.1e} apart", model.num_params());
+    assert!(apart < 1e-4, "{apart}");
+}
+
+#[cfg(feature = "tokenizers")]
+mod tokens {
+    use super::*;
+    use microgpt::interchange::JsonTokenizer;
+
+    #[test]
+    fn ids_are_those_of_transformers_and_become_the_text_again() {
+        let folder = Path::new(FOLDERS).join("f32-tokens");
+        let tokenizer = JsonTokenizer::load(&folder, 300).unwrap();
+        let expected = expected(&folder);
+        let texts = expected["texts"].as_array().unwrap();
+        for (text, ids) in texts.iter().zip(0..) {
+            let text = text.as_str().unwrap();
+            let encoded = tokenizer.encode(text).unwrap();
+            assert_eq!(json!(encoded), expected["encoded"][ids]);
+            let mut stream = tokenizer.stream();
+            let parts = encoded.iter().map(|&id| stream(id).unwrap());
+            assert_eq!(parts.collect::<String>(), text);
+        }
+    }
+
+    #[test]
+    fn characters_are_read_by_it_as_well() {
+        let (folder, text) = (Folder::new("characters"), "to be or not\n");
+        let tokenizer = CharTokenizer::new(text).unwrap();
+        let vocab_size = tokenizer.vocab_size();
+        let config = GptConfig {
+            n_layer: 1,
+            n_head: 1,
+            n_embd: 4,
+            block_size: 4,
+            vocab_size,
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let model = Gpt::new(config, &mut rng).unwrap();
+        let path = folder.0.join("model");
+        export(&path, &model, &tokenizer).unwrap();
+        let json = JsonTokenizer::load(&path, vocab_size).unwrap();
+        let ids = json.encode(text).unwrap();
+        assert_eq!(ids, tokenizer.encode(text).unwrap());
+        let mut stream = json.stream();
+        let parts = ids.iter().map(|&id| stream(id).unwrap());
+        assert_eq!(parts.collect::<String>(), text);
+        let said = json.encode("§").unwrap_err().to_string();
+        assert!(said.contains("tokenizer.json: cannot do this: "), "{said}");
+    }
+
+    #[test]
+    fn every_other_tokenizer_is_refused_with_a_sentence() {
+        let with_300 = |path: &Path| JsonTokenizer::load(path, 300).map(drop);
+        const FILE: &str = "tokenizer.json";
+        let damages: [(&str, &dyn Fn(&Folder)); 5] = [
+            ("none", &|folder| fs::remove_file(folder.0.join(FILE)).unwrap()),
+            ("no JSON", &|folder| folder.write(FILE, "GPT-2")),
+            ("not UTF-8", &|folder| folder.write(FILE, b"\"\xff\"")),
+            ("another kind", &|folder| {
+                folder.edit(FILE, |json| json["model"]["type"] = json!("RNN"));
+            }),
+            ("a token too many", &|folder| {
+                folder.edit(FILE, |json| {
+                    json["model"]["vocab"]["word"] = json!(300);
+                });
+            }),
+        ];
+        let rows = damages.map(|(what, damage)| {
+            let folder = copy("f32-tokens");
+            with_300(&folder.0).expect("a good folder");
+            damage(&folder);
+            let said = with_300(&folder.0).expect_err(what).to_string();
+            let said = said.replace(&folder.0.display().to_string(), "DIR");
+            format!("{what}\n{}", wrap(&said))
+        });
+        assert_snapshot!("tokenizers", rows.concat());
+    }
+}
+
+#[test]
+fn what_was_exported_is_imported_to_the_same_bits() {
+    let (model, tokenizer) = trained();
+    let folder = Folder::new("round-trip");
+    let path = folder.0.join("a/b");
+    export(&path, &model, &tokenizer).unwrap();
+    assert_eq!(import(&path).unwrap(), model);
+    let vocab_size = model.config().vocab_size;
+    let characters = import_characters(&path, vocab_size).unwrap();
+    assert_eq!(characters, tokenizer);
+    for text in ["\u{0}\u{7f}\u{85}\r\n\t \"\\", "🦀 नि मे é \u{10ffff}\u{e000}"]
+    {
+        let tokenizer = CharTokenizer::new(text).unwrap();
+        let (vocab_size, path) =
+            (tokenizer.vocab_size(), folder.0.join(text.len().to_string()));
+        let config = GptConfig { vocab_size, ..model.config() };
+        let model =
+            Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+        export(&path, &model, &tokenizer).unwrap();
+        assert_eq!(import(&path).unwrap(), model);
+        assert_eq!(import_characters(&path, vocab_size).unwrap(), tokenizer);
+    }
+}
+
+#[test]
+fn an_imported_model_goes_on_learning() {
+    let model = import(&Path::new(FOLDERS).join("f32-tokens")).unwrap();
+    let ids: Vec<u16> = SONNETS.bytes().take(20_000).map(u16::from).collect();
+    let schedule =
+        LrSchedule { max_lr: 0.01, min_lr: 0.001, warmup: 10, steps: 200 };
+    let config = TrainConfig {
+        batch_size: 16,
+        schedule,
+        max_norm: 1.0,
+        eval_interval: 200,
+        seed: 1,
+    };
+    let mut trainer = Trainer::new(model, config).unwrap();
+    let mut losses = Vec::new();
+    for _ in 0..schedule.steps {
+        losses.push(trainer.take_step(&ids).unwrap().loss);
+    }
+    let (first, last) = (losses[0], losses[losses.len() - 1]);
+    println!("loss {first:.2} before, {last:.2} after");
+    // Random weights are worse than ignorance, ln 300; ten bytes that are
+    // frequent are most of the text
+    assert!(first > 5.7 && last < 2.9, "{first}, then {last}");
+}
+
+/// The text with no line longer than 72 characters, but for long words.
+fn wrap(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().unwrap();
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.len() + word.len() < 72 {
+            *line += &format!(" {word}");
+        } else {
+            lines.push(word.to_string());
+        }
+    }
+    lines.iter().map(|line| format!("    {line}\n")).collect()
+}
+
+/// A copy of a folder of `make.py`, to be damaged.
+fn copy(name: &str) -> Folder {
+    let copied = Folder::new(name);
+    for entry in fs::read_dir(Path::new(FOLDERS).join(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, copied.0.join(path.file_name().unwrap())).unwrap();
+    }
+    copied
+}
+
+impl Folder {
+    fn bytes(&self) -> u64 {
+        let entries = fs::read_dir(&self.0).unwrap();
+        entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.0.join(name), content).unwrap();
+    }
+
+    fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let path = self.0.join(name);
+        let mut json = serde_json::from_slice(&fs::read(&path).unwrap());
+        change(json.as_mut().unwrap());
+        fs::write(&path, json.unwrap().to_string()).unwrap();
+    }
+
+    /// Changes the header and the numbers of `model.safetensors`.
+    fn forge(&self, change: impl FnOnce(&mut Value, &mut Vec<u8>)) {
+        let path = self.0.join("model.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        let (length, rest) = bytes.split_at(8);
+        let length = u64::from_le_bytes(length.try_into().unwrap());
+        let (header, data) = rest.split_at(length as usize);
+        let mut header = serde_json::from_slice(header).unwrap();
+        let mut data = data.to_vec();
+        change(&mut header, &mut data);
+        let header = header.to_string();
+        let length = (header.len() as u64).to_le_bytes();
+        fs::write(&path, [&length, header.as_bytes(), &data].concat()).unwrap();
+    }
+}
+
+/// What is said of a folder that cannot be loaded. To say it takes little
+/// memory.
+fn refusal<T>(
+    folder: &Folder,
+    load: impl Fn(&Path) -> Result<T, InterchangeError>,
+) -> String {
+    let mut said = None;
+    let memory = measure(|| said = load(&folder.0).err());
+    let said = said.expect("it cannot be loaded").to_string();
+    let allowed = 8 * folder.bytes() + 10_000;
+    assert!(memory.bytes_max <= allowed, "{said}: {memory:?}");
+    let folder = folder.0.display().to_string();
+    said.replace(&folder, "DIR")
+}
+
+/// What is said of each of these damages of a folder.
+fn table(
+    name: &str,
+    load: impl Fn(&Path) -> Result<(), InterchangeError>,
+    damages: &[(&str, &dyn Fn(&Folder))],
+) -> String {
+    let rows = damages.iter().map(|(what, damage)| {
+        let folder = copy(name);
+        load(&folder.0).expect("a good folder");
+        damage(&folder);
+        format!("{what}\n{}", wrap(&refusal(&folder, &load)))
+    });
+    rows.collect()
+}
+
+fn load(folder: &Path) -> Result<(), InterchangeError> {
+    import(folder).map(|_| ())
+}
+
+/// A damage of the configuration.
+fn field(name: &'static str, value: Value) -> Box<dyn Fn(&Folder)> {
+    Box::new(move |folder| {
+        folder.edit("config.json", |json| json[name] = value.clone());
+    })
+}
+
+#[test]
+fn every_other_model_is_refused_with_a_sentence() {
+    let gone = |name: &'static str| {
+        move |folder: &Folder| {
+            let remove = |json: &mut Value| {
+                json.as_object_mut().unwrap().remove(name);
+            };
+            folder.edit("config.json", remove);
+        }
+    };
+    let said = table(
+        "f32-tokens",
+        load,
+        &[
+            ("no configuration", &|folder| {
+                fs::remove_file(folder.0.join("config.json")).unwrap()
+            }),
+            ("no JSON", &|folder| {
+                folder.write("config.json", "{\"n_layer\": 2")
+            }),
+            ("no object", &|folder| folder.write("config.json", "[2]")),
+            ("deep nesting", &|folder| {
+                folder.write("config.json", "[".repeat(9999))
+            }),
+            ("a terabyte", &|folder| {
+                let path = folder.0.join("config.json");
+                let file = fs::File::options().write(true).open(path).unwrap();
+                file.set_len(1 << 40).unwrap();
+            }),
+            ("another architecture", &*field("model_type", json!("llama"))),
+            ("no architecture", &gone("model_type")),
+            ("ReLU", &*field("activation_function", json!("relu"))),
+            ("exact GELU", &*field("activation_function", json!("gelu"))),
+            ("another epsilon", &*field("layer_norm_epsilon", json!(1e-6))),
+            ("another width inside", &*field("n_inner", json!(32))),
+            ("scores not scaled", &*field("scale_attn_weights", json!(false))),
+            (
+                "scaled by layer",
+                &*field("scale_attn_by_inverse_layer_idx", json!(true)),
+            ),
+            ("cross-attention", &*field("add_cross_attention", json!(true))),
+            (
+                "packed numbers",
+                &*field("quantization_config", json!({"bits": 4})),
+            ),
+            ("no size", &gone("n_layer")),
+            ("below zero", &*field("n_layer", json!(-1))),
+            ("half a layer", &*field("n_layer", json!(1.5))),
+            ("in words", &*field("n_head", json!("four"))),
+            ("heads that do not divide", &*field("n_head", json!(3))),
+            ("too many tokens", &*field("vocab_size", json!(70_000))),
+            ("too wide for memory", &*field("n_embd", json!(1u64 << 60))),
+            ("too wide for the file", &*field("n_embd", json!(1600))),
+            ("layers without end", &*field("n_layer", json!(1_000_000_000))),
+        ],
+    );
+    assert_snapshot!("configs", said);
+}
+
+#[test]
+fn every_damaged_file_of_weights_is_refused_with_a_sentence() {
+    let rename = |old: &'static str, new: &'static str| {
+        move |folder: &Folder| {
+            folder.forge(|header, _| {
+                let info = header.as_object_mut().unwrap().remove(old);
+                header[new] = info.unwrap();
+            });
+        }
+    };
+    let info = |name: &'static str, key: &'static str, value: Value| {
+        move |folder: &Folder| {
+            folder.forge(|header, _| header[name][key] = value.clone());
+        }
+    };
+    let bytes = |change: fn(&mut Vec<u8>)| {
+        move |folder: &Folder| {
+            let path = folder.0.join("model.safetensors");
+            let mut bytes = fs::read(&path).unwrap();
+            change(&mut bytes);
+            fs::write(&path, bytes).unwrap();
+        }
+    };
+    let bias = "transformer.ln_f.bias";
+    let said = table(
+        "f32-tokens",
+        load,
+        &[
+            ("no weights", &|folder| {
+                fs::remove_file(folder.0.join("model.safetensors")).unwrap();
+            }),
+            ("a pickle", &|folder| {
+                let old = folder.0.join("model.safetensors");
+                fs::rename(old, folder.0.join("pytorch_model.bin")).unwrap();
+            }),
+            ("a folder", &|folder| {
+                let path = folder.0.join("model.safetensors");
+                fs::remove_file(&path).unwrap();
+                fs::create_dir(&path).unwrap();
+            }),
+            ("empty", &bytes(|bytes| bytes.clear())),
+            ("a pointer to the weights", &|folder| {
+                let pointer = "version https://git-lfs.github.com/spec/v1\n";
+                folder.write("model.safetensors", pointer);
+            }),
+            ("an absurd header length", &bytes(|bytes| bytes[7] = 0x7f)),
+            ("a header beyond the file", &bytes(|bytes| bytes[3] = 1)),
+            ("a header that is no JSON", &bytes(|bytes| bytes[8] = b'!')),
+            ("cut off", &bytes(|bytes| bytes.truncate(40_000))),
+            ("a byte too many", &bytes(|bytes| bytes.push(0))),
+            ("a tensor is missing", &rename(bias, "ln_f.b")),
+            ("a layer is missing", &*field("n_layer", json!(3))),
+            ("a layer too many", &*field("n_layer", json!(1))),
+            ("more positions", &*field("n_positions", json!(13))),
+            ("another shape", &info(bias, "shape", json!([4, 4]))),
+            ("integers", &info(bias, "dtype", json!("I32"))),
+            ("numbers of eight bits", &|folder| {
+                folder.forge(|header, _| {
+                    header[bias]["dtype"] = json!("F8_E4M3");
+                    header[bias]["shape"] = json!([64]);
+                })
+            }),
+            (
+                "overlapping tensors",
+                &info(bias, "data_offsets", json!([4, 68])),
+            ),
+            ("a tensor twice", &rename("transformer.ln_f.weight", "ln_f.bias")),
+            ("not a number", &|folder| {
+                folder.forge(|_, data| {
+                    data[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+                })
+            }),
+            (
+                "no head where one is promised",
+                &*field("tie_word_embeddings", json!(false)),
+            ),
+        ],
+    );
+    assert_snapshot!("weights", said);
+    let other = Folder(Path::new(FOLDERS).join("f32-head-other"));
+    let said = refusal(&other, load);
+    std::mem::forget(other); // it is no copy
+    assert_snapshot!("head", wrap(&said));
+}
+
+#[test]
+fn every_damaged_index_is_refused_with_a_sentence() {
+    const INDEX: &str = "model.safetensors.index.json";
+    let second = "model-00002-of-00004.safetensors";
+    let point = |name: &'static str, file: &'static str| {
+        move |folder: &Folder| {
+            folder.edit(INDEX, |json| json["weight_map"][name] = json!(file));
+        }
+    };
+    let said = table(
+        "bf16-shards",
+        load,
+        &[
+            ("a shard is missing", &|folder| {
+                fs::remove_file(folder.0.join(second)).unwrap();
+            }),
+            ("a shard is cut off", &|folder| {
+                let bytes = fs::read(folder.0.join(second)).unwrap();
+                folder.write(second, &bytes[..3000]);
+            }),
+            ("a shard that was not named", &|folder| {
+                folder.edit(INDEX, |json| {
+                    let map = json["weight_map"].as_object_mut().unwrap();
+                    map.retain(|_, file| *file != second);
+                });
+            }),
+            ("the same shard twice", &|folder| {
+                fs::copy(folder.0.join(second), folder.0.join("again"))
+                    .unwrap();
+                point("more", "again")(folder);
+            }),
+            ("a file elsewhere", &point("more", "../../secret")),
+            ("no map", &|folder| folder.write(INDEX, "{}")),
+            ("no index", &|folder| folder.write(INDEX, "…")),
+        ],
+    );
+    assert_snapshot!("indices", said);
+}
+
+#[test]
+fn other_tokens_than_characters_are_refused_with_a_sentence() {
+    let tokens = |folder: &Folder| {
+        let bytes =
+            fs::read(Path::new(FOLDERS).join("f32-tokens/tokenizer.json"));
+        folder.write("tokenizer.json", bytes.unwrap());
+    };
+    let tokenizer = CharTokenizer::new("abc").unwrap();
+    let config = GptConfig {
+        n_layer: 1,
+        n_head: 1,
+        n_embd: 4,
+        block_size: 4,
+        vocab_size: 3,
+    };
+    let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let damages: [(&str, &dyn Fn(&Folder)); 6] = [
+        ("none", &|folder| {
+            fs::remove_file(folder.0.join("tokenizer.json")).unwrap()
+        }),
+        ("no JSON", &|folder| folder.write("tokenizer.json", "abc")),
+        ("pairs of bytes", &tokens),
+        ("lower case first", &|folder| {
+            folder.edit("tokenizer.json", |json| {
+                json["normalizer"] = json!({"type": "Lowercase"})
+            })
+        }),
+        ("words", &|folder| {
+            folder.edit("tokenizer.json", |json| {
+                json["model"]["vocab"]["word"] = json!(3)
+            })
+        }),
+        ("a character more", &|folder| {
+            folder.edit("tokenizer.json", |json| {
+                json["model"]["vocab"]["d"] = json!(3)
+            })
+        }),
+    ];
+    let rows = damages.map(|(what, damage)| {
+        let folder = Folder::new(&format!("characters-{}", what.len()));
+        fs::remove_dir(&folder.0).unwrap();
+        export(&folder.0, &model, &tokenizer).unwrap();
+        damage(&folder);
+        let load = |path: &Path| import_characters(path, 3);
+        format!("{what}\n{}", wrap(&refusal(&folder, load)))
+    });
+    assert_snapshot!("characters", rows.concat());
+}
+
+#[test]
+fn nothing_is_written_over_and_nothing_half_is_left() {
+    let (folder, tokenizer) =
+        (Folder::new("there"), CharTokenizer::new("abc").unwrap());
+    let config = GptConfig {
+        n_layer: 1,
+        n_head: 1,
+        n_embd: 4,
+        block_size: 4,
+        vocab_size: 3,
+    };
+    let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let again = |path: &Path| export(path, &model, &tokenizer);
+    assert_eq!(
+        refusal(&folder, again),
+        "DIR: is there already; give another name"
+    );
+    folder.write("file", "");
+    let below = folder.0.join("file/model");
+    let said = export(&below, &model, &tokenizer).unwrap_err().to_string();
+    assert!(said.contains("file/model: cannot make: "), "{said}");
+    let other = CharTokenizer::new("abcd").unwrap();
+    let said = export(&folder.0.join("a"), &model, &other).unwrap_err();
+    assert!(said.to_string().contains("4 tokens, but the model has 3"));
+    assert!(!folder.0.join("a").exists());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 500,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// In a tensor noise is weights; elsewhere it is an error, or harmless.
+    #[test]
+    fn noise_takes_no_memory_and_stops_nobody(
+        name in prop::sample::select(vec![
+            ("f32-tokens", "config.json"),
+            ("f32-tokens", "model.safetensors"),
+            ("f32-tokens", "tokenizer.json"),
+            ("bf16-shards", "model.safetensors.index.json"),
+            ("bf16-shards", "model-00002-of-00004.safetensors"),
+        ]),
+        start in 0.0..1.0f64,
+        noise in prop::collection::vec(any::<u8>(), 1..8),
+        header in any::<bool>(),
+    ) {
+        let folder = copy(name.0);
+        let mut bytes = fs::read(folder.0.join(name.1)).unwrap();
+        let end = if header { bytes.len().min(3000) } else { bytes.len() };
+        let start = (start * end as f64) as usize;
+        for (byte, noise) in bytes[start..].iter_mut().zip(&noise) {
+            *byte = *noise;
+        }
+        folder.write(name.1, bytes);
+        let mut loaded = None;
+        let memory = measure(|| loaded = Some(import(&folder.0)));
+        prop_assert!(memory.bytes_max <= 8 * folder.bytes() + 10_000);
+        let characters = import_characters(&folder.0, 300);
+        prop_assert!(characters.is_err());
+        #[cfg(feature = "tokenizers")]
+        if let Ok(tokenizer) =
+            microgpt::interchange::JsonTokenizer::load(&folder.0, 300)
+        {
+            let ids = tokenizer.encode("Shall I compare thee?\n").unwrap_or_default();
+            let mut stream = tokenizer.stream();
+            ids.iter().for_each(|&id| drop(stream(id)));
+        }
+    }
+}
