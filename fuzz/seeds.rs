@@ -10,8 +10,9 @@ use microgpt::training::{LrSchedule, TrainConfig, Trainer};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 fn main() {
-    let folder = Path::new("corpus/checkpoint");
-    std::fs::create_dir_all(folder).expect("a folder for the seeds");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = here.join("corpus/checkpoint");
+    std::fs::create_dir_all(&folder).expect("a folder for the seeds");
     for (text, n_layer, n_embd) in
         [("ab", 1, 1), ("to be\n", 2, 4), ("é🦀", 1, 2)]
     {

@@ -40,7 +40,10 @@ fn run() -> (Trainer, Corpus, Vec<u16>) {
         eval_interval: 4,
         seed: u64::MAX,
     };
-    let trainer = Trainer::new(model, config).unwrap();
+    let mut trainer = Trainer::new(model, config).unwrap();
+    let optimizer = &mut trainer.optimizer; // of which nothing is a default
+    (optimizer.beta1, optimizer.beta2) = (0.85, 0.95);
+    (optimizer.epsilon, optimizer.weight_decay) = (1e-7, 0.2);
     let ids = corpus.tokenizer.encode(&text).unwrap();
     (trainer, corpus, ids)
 }
@@ -238,6 +241,8 @@ fn every_forged_record_is_refused_with_a_sentence() {
     ]);
     assert_snapshot!("sizes", table(sizes));
     let mut rows = records(&[
+        ("a decay beyond floats", "/optimizer/weight_decay", json!(1e39)),
+        ("a loss that is none", "/losses/0", Value::Null),
         ("no batch", "/training/batch_size", json!(0)),
         ("a rate below zero", "/training/schedule/max_lr", json!(-1.0)),
         ("a rate beyond floats", "/training/schedule/max_lr", json!(1e300)),
@@ -250,6 +255,94 @@ fn every_forged_record_is_refused_with_a_sentence() {
         forged(|_, record, _| record["more"] = json!(1)),
     ));
     assert_snapshot!("records", table(rows));
+}
+
+/// Just beyond what a run can have, a number is refused by its name; just
+/// within, only the digest is wrong.
+#[test]
+fn every_number_of_the_record_has_its_bounds() {
+    const MOST: i32 = i32::MAX / 2;
+    let (zeros, capitals) = ("0".repeat(64), "A".repeat(64));
+    let count = |at| (at, vec![json!(MOST + 1), json!(u64::MAX)], json!(MOST));
+    let rows = [
+        count("/training/batch_size"),
+        count("/training/eval_interval"),
+        count("/training/schedule/warmup"),
+        count("/training/schedule/steps"),
+        count("/step"),
+        count("/losses/1"),
+        ("/optimizer/steps", vec![json!(-1), json!(MOST + 1)], json!(MOST)),
+        ("/optimizer/steps", vec![], json!(0)),
+        ("/optimizer/beta1", vec![json!(-0.1), json!(1.0)], json!(0.0)),
+        ("/optimizer/beta2", vec![json!(-0.1), json!(1.0)], json!(0.0)),
+        ("/optimizer/epsilon", vec![json!(-1e-8)], json!(0.0)),
+        (
+            "/text_sha256",
+            vec![
+                json!(zeros[1..]),
+                json!(zeros.clone() + "0"),
+                json!(capitals),
+            ],
+            json!(zeros),
+        ),
+    ];
+    for (at, refused, allowed) in rows {
+        let error = |value: &Value| {
+            let [(_, bytes)] = &records(&[("", at, value.clone())])[..] else {
+                panic!("one row, one file")
+            };
+            read(bytes).map(|_| ()).unwrap_err().to_string()
+        };
+        let name = at.trim_start_matches("/training").trim_start_matches('/');
+        let name = name.trim_end_matches("/1").replace('/', ".");
+        for value in refused {
+            let said = format!("no run can have the {name} of the record");
+            assert_eq!(error(&value), said, "{value}");
+        }
+        let within = error(&allowed);
+        assert!(within.contains("SHA-256"), "{name} {allowed}: {within}");
+    }
+}
+
+/// A file in whose header some words are others.
+fn replaced(from: &str, to: &str) -> Vec<u8> {
+    let length = u64::from_le_bytes(file()[..8].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&file()[8..8 + length]).unwrap();
+    assert!(header.contains(from), "no {from} in {header}");
+    let header = header.trim_end().replace(from, to);
+    assemble(&header, &file()[8 + length..])
+}
+
+#[test]
+fn the_place_in_a_stream_has_its_bound() {
+    let (trainer, _) = read(file()).unwrap();
+    let position = |n: u128| format!("position\\\":{n}}}");
+    let now = position(trainer.rng.get_word_pos());
+    let error =
+        |n| read(&replaced(&now, &position(n))).map(|_| ()).unwrap_err();
+    let said = "no run can have the batches.position of the record";
+    assert_eq!(error(1 << 68).to_string(), said);
+    assert_eq!(error(u128::MAX).to_string(), said);
+    let within = error((1 << 68) - 1).to_string();
+    assert!(within.contains("SHA-256"), "{within}");
+}
+
+#[test]
+fn a_header_has_its_bounds() {
+    let announced = |header: u64| {
+        let bytes = [&header.to_le_bytes()[..], b"{}"].concat();
+        read(&bytes).map(|_| ()).unwrap_err()
+    };
+    for (header, needed) in [(3, 11), (100_000_000, 100_000_008)] {
+        let error = announced(header);
+        let cut =
+            matches!(error, CheckpointError::Length(10, n) if n == needed);
+        assert!(cut, "{header}: {error}");
+    }
+    let error = announced(100_000_001);
+    assert!(matches!(error, CheckpointError::NotSafetensors(_)), "{error}");
+    let error = announced(2); // all of the file
+    assert!(matches!(error, CheckpointError::NoRecord), "{error}");
 }
 
 #[test]

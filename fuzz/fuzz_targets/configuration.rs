@@ -1,16 +1,33 @@
 //! Any five sizes and any settings: an error, or a model and a run.
 #![no_main]
 
+use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::training::{LrSchedule, TrainConfig, Trainer};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
-type Settings = (usize, usize, f32, f32, f32, usize, usize, u64);
+#[derive(Arbitrary, Debug)]
+enum Size {
+    Small(u8),
+    Any(usize),
+}
 
-fuzz_target!(|input: ([usize; 5], Settings, Vec<usize>)| {
-    let ([n_layer, n_head, n_embd, block_size, vocab_size], settings, at) =
-        input;
+impl From<Size> for usize {
+    fn from(size: Size) -> Self {
+        match size {
+            Size::Small(size) => size.into(),
+            Size::Any(size) => size,
+        }
+    }
+}
+
+type Settings = (Size, Size, f32, f32, f32, Size, Size, u64);
+
+fuzz_target!(|input: ([Size; 5], Settings, Vec<usize>)| {
+    let (sizes, settings, at) = input;
+    let [n_layer, n_head, n_embd, block_size, vocab_size] =
+        sizes.map(usize::from);
     let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
     if let Err(error) = sizes.validate() {
         drop(error.to_string());
@@ -34,6 +51,8 @@ fuzz_target!(|input: ([usize; 5], Settings, Vec<usize>)| {
         steps,
         seed,
     ) = settings;
+    let [batch_size, eval_interval, warmup, steps] =
+        [batch_size, eval_interval, warmup, steps].map(usize::from);
     let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
     let config =
         TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 /// What is not run here, and why. A command is meant by how it begins.
-const ELSEWHERE: [(&str, &str); 14] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("cargo install", "some minutes; the book is built with the same crates"),
     ("mdbook serve", "serves until it is stopped"),
     ("cargo book", "the other tests of this package build the book"),
@@ -21,6 +21,8 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("cargo run --example variants --", "minutes; records in book/runs"),
     ("cargo run --example rungs", "a minute and more; a record in book/runs"),
     ("cargo test", "is what runs before this"),
+    ("cargo run --manifest-path fuzz", "fuzzing; records in book/runs"),
+    ("cargo +nightly fuzz", "needs another compiler; records in book/runs"),
     ("apt-get", "changes the machine"),
     ("cargo build --features mpi", "needs an MPI library"),
     ("mpirun", "needs an MPI library"),
