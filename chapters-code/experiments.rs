@@ -10,6 +10,7 @@ use std::error::Error;
 use std::ops::ControlFlow;
 
 use double::Matrix;
+use double::embeddings::Embeddings;
 use double::gpt::{Gpt, GptConfig};
 use double::orientation::{CountModel, dot, rows, softmax};
 use double::tokenization::CharTokenizer;
@@ -117,9 +118,8 @@ fn renamed_ids() -> Result<(), Box<dyn Error>> {
 /// What a second character at the end of each line does to a loss.
 fn line_ends() {
     println!("[line ends]");
-    for (name, text) in
-        [("\\n", SONNETS.to_owned()), ("\\r\\n", SONNETS.replace('\n', "\r\n"))]
-    {
+    let other = SONNETS.replace('\n', "\r\n");
+    for (name, text) in [("\\n", SONNETS), ("\\r\\n", &other)] {
         let text: Vec<char> = text.chars().collect();
         let (train, validation) = split(&text);
         let model = CountModel::new(train, &text, 4);
@@ -158,44 +158,50 @@ fn no_positions() -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: no_positions
 
-/// Sines at even places and cosines at odd ones, as small as other weights.
+/// Sines at even places and cosines at odd ones: a row for each position.
 fn waves(positions: usize, width: usize) -> Matrix {
     Matrix::from_shape_fn((positions, width), |(p, i)| {
         let pair = (i / 2 * 2) as f64 / width as f64;
         let angle = p as f64 / 10000f64.powf(pair);
-        0.02 * 2f64.sqrt() * if i % 2 == 0 { angle.sin() } else { angle.cos() }
+        if i % 2 == 0 { angle.sin() } else { angle.cos() }
     })
 }
 
 // ANCHOR: other_positions
-/// Trains with a table that learns, and with tables that stay as they are.
+/// Trains with tables that stay as they are, and with one that learns.
 fn other_positions() -> Result<(), Box<dyn Error>> {
     println!("[other positions]");
     let ids = CharTokenizer::new(SONNETS)?.encode(SONNETS)?;
     let (train, validation) = split(&ids);
-    let random = untrained(2)?.embeddings.position;
-    let zeros = Matrix::zeros(random.dim());
     let waves = waves(32, 32);
-    for (name, table, learns) in [
-        ("none", &zeros, false),
-        ("random, kept", &random, false),
-        ("waves, kept", &waves, false),
-        ("waves, learned", &waves, true),
-        ("random, learned", &random, true),
+    println!("positions      loss   entries: token, position");
+    for (name, kept) in [
+        ("none", Some(&waves * 0.0)),
+        ("waves of 0.02", Some(&waves * 0.02)),
+        ("waves of 0.1", Some(&waves * 0.1)),
+        ("waves of 1", Some(waves)),
+        ("learned", None),
     ] {
-        let mut model = untrained(2)?;
-        model.embeddings.position.assign(table);
-        let mut trainer = trainer(model, 1000, 1000)?;
+        let mut trainer = trainer(untrained(2)?, 1000, 1000)?;
         for _ in 0..1000 {
+            put(&kept, &mut trainer.model);
             trainer.take_step(train)?;
-            if !learns {
-                trainer.model.embeddings.position.assign(table);
-            }
         }
-        let loss = evaluate(&trainer.model, &validation[..2049])?;
-        println!("{name:15}  {loss:.3}");
+        put(&kept, &mut trainer.model);
+        let loss = evaluate(&trainer.model, validation)?;
+        let Embeddings { token, position } = &trainer.model.embeddings;
+        let size = |table: &Matrix| table.pow2().mean().unwrap_or(0.0).sqrt();
+        let (token, position) = (size(token), size(position));
+        println!("{name:14} {loss:.3}  {token:14.3}  {position:8.3}");
     }
     Ok(())
+}
+
+/// Puts back the table of positions, if one is to be kept.
+fn put(kept: &Option<Matrix>, model: &mut Gpt) {
+    if let Some(table) = kept {
+        model.embeddings.position.assign(table);
+    }
 }
 // ANCHOR_END: other_positions
 
@@ -226,7 +232,6 @@ fn positions_at_work(
 }
 // ANCHOR_END: positions_at_work
 
-// ANCHOR: loss_by_place
 /// The mean loss at each place of a window, over the validation part.
 fn loss_by_place(
     model: &Gpt,
@@ -252,44 +257,35 @@ fn loss_by_place(
     }
     Ok(())
 }
-// ANCHOR_END: loss_by_place
 
-/// Whether the step from a small letter to its capital is the same for all:
-/// the rows nearest to `small − a + A`, the three of the question left out.
+/// Where the step from `a` to `A` leads from the other small letters.
 fn capitals(model: &Gpt, tokenizer: &CharTokenizer) {
     println!("[capitals]");
     let table = &model.embeddings.token;
-    let vocabulary = tokenizer.vocabulary();
-    let row = |c| {
-        let id = vocabulary.binary_search(&c);
-        id.ok().map(|id| table.row(id).to_owned())
-    };
-    let mut right = 0;
-    let mut asked = 0;
+    let known = tokenizer.vocabulary();
+    let row = |c| known.binary_search(&c).ok().map(|id| table.row(id));
+    let (Some(small_a), Some(large_a)) = (row('a'), row('A')) else { return };
+    let (mut asked, mut capitals, mut right, mut near) = (0, 0, 0, 0);
     for small in 'b'..='z' {
-        let capital = small.to_ascii_uppercase();
-        let (Some(a), Some(big_a), Some(x), Some(_)) =
-            (row('a'), row('A'), row(small), row(capital))
-        else {
-            continue;
+        let large = small.to_ascii_uppercase();
+        let (Some(x), Some(_)) = (row(small), row(large)) else { continue };
+        let end = &x - &small_a + large_a;
+        let cosine = |c| {
+            row(c).map_or(-1.0, |r| {
+                r.dot(&end) / (r.dot(&r) * end.dot(&end)).sqrt()
+            })
         };
-        let sought = x - a + big_a;
-        let cosine = |c: char| {
-            let r = row(c).unwrap_or_else(|| sought.clone());
-            r.dot(&sought) / (r.dot(&r) * sought.dot(&sought)).sqrt()
-        };
-        let mut others: Vec<char> = vocabulary
-            .iter()
-            .copied()
-            .filter(|&c| c != small && c != 'a' && c != 'A')
-            .collect();
+        let others = known.iter().filter(|c| !['a', 'A', small].contains(c));
+        let mut others: Vec<char> = others.copied().collect();
         others.sort_by(|&a, &b| cosine(b).total_cmp(&cosine(a)));
         asked += 1;
-        right += usize::from(others[0] == capital);
-        let rank = others.iter().position(|&c| c == capital);
-        println!("{small}: {:?} {:?}", &others[..3], rank);
+        capitals += usize::from(others[0].is_uppercase());
+        right += usize::from(others[0] == large);
+        near += usize::from(others[..3].contains(&large));
     }
-    println!("{right} of {asked}");
+    println!("the nearest is a capital:  {capitals} of {asked}");
+    println!("it is the right one:       {right} of {asked}");
+    println!("the right one among three: {near} of {asked}");
 }
 
 /// The tokens whose rows point most nearly the same way.

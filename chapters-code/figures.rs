@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("scatter", embeddings::scatter(&tokenizer)),
         ("scaling", performance::scaling()),
         ("attention", broad(transformer_block::attention(&after, &tokenizer))),
-        ("heads", transformer_block::heads(&after, &tokenizer)),
+        ("heads", broad(transformer_block::heads(&after, &tokenizer))),
         ("gelu", transformer_block::gelu_curves()),
         ("stream", transformer_block::stream()?),
         ("stack", broad(gpt::stack())),

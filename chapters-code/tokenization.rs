@@ -82,10 +82,10 @@ fn other_vocabulary(sonnets: &CharTokenizer) -> Result<(), TokenizerError> {
     ] {
         let ids = writer.encode(text)?;
         let sizes = [writer.vocab_size(), reader.vocab_size()];
-        print!("{text:?}, {} to {}: ", sizes[0], sizes[1]);
+        println!("{text:?}, from {} to {}:", sizes[0], sizes[1]);
         match reader.decode(&ids) {
-            Ok(read) => println!("{read:?}"),
-            Err(error) => println!("{error}"),
+            Ok(read) => println!("  {read:?}"),
+            Err(error) => println!("  {error}"),
         }
     }
     Ok(())
@@ -95,7 +95,7 @@ fn other_vocabulary(sonnets: &CharTokenizer) -> Result<(), TokenizerError> {
 /// One letter to the eye; so many characters, so many bytes.
 fn what_is_a_character() -> Result<(), TokenizerError> {
     println!("[characters]");
-    println!("seen  bytes  characters  vocabulary");
+    println!("bytes  characters  vocabulary     seen");
     for text in ["e", "é", "e\u{301}", "नि", "🦀"] {
         let tokenizer = CharTokenizer::new(text)?;
         let points: Vec<String> = tokenizer
@@ -104,7 +104,8 @@ fn what_is_a_character() -> Result<(), TokenizerError> {
             .map(|&c| format!("U+{:04X}", u32::from(c)))
             .collect();
         let (bytes, characters) = (text.len(), text.chars().count());
-        println!("{text}\t{bytes}\t{characters}\t{}", points.join(" "));
+        let points = points.join(" ");
+        println!("{bytes:5}  {characters:10}  {points:13}  {text}");
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ fn close(found: f64, expected: f64, tolerance: f64) -> bool {
 }
 
 /// Asserts that two numbers are [`close`].
+#[track_caller]
 fn assert_close(found: f64, expected: f64, tolerance: f64, what: &str) {
     let close = close(found, expected, tolerance);
     assert!(close, "{what}: {found}, not {expected}");
@@ -37,6 +38,7 @@ fn assert_close(found: f64, expected: f64, tolerance: f64, what: &str) {
 
 /// Asserts that a prediction came true. What it should have been stays untold,
 /// since the reader may want to try again: there is a hint instead.
+#[track_caller]
 fn assert_predicted(came_true: bool, hint: &str) {
     assert!(came_true, "not yet: {hint}");
 }
