@@ -9,8 +9,10 @@ pub mod double;
 use std::error::Error;
 use std::ops::ControlFlow;
 
+use double::Matrix;
+use double::embeddings::Embeddings;
 use double::gpt::{Gpt, GptConfig};
-use double::orientation::{dot, rows};
+use double::orientation::{CountModel, dot, rows, softmax};
 use double::tokenization::CharTokenizer;
 use double::training::{
     Event, LrSchedule, TrainConfig, Trainer, evaluate, split,
@@ -23,10 +25,14 @@ pub const SONNETS: &str = include_str!("data/sonnets.txt");
 #[allow(dead_code)] // the figures are drawn from the same model
 fn main() -> Result<(), Box<dyn Error>> {
     renamed_ids()?;
+    line_ends();
     no_positions()?;
+    other_positions()?;
     let (_, trained, tokenizer) = trained()?;
     positions_at_work(&trained, &tokenizer)?;
+    loss_by_place(&trained, &tokenizer)?;
     neighbours(&trained, &tokenizer);
+    capitals(&trained, &tokenizer);
     Ok(())
 }
 
@@ -37,6 +43,20 @@ fn untrained(n_layer: usize) -> Result<Gpt, Box<dyn Error>> {
     Ok(Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?)
 }
 
+/// A run of so many steps, with the pipeline's settings.
+fn trainer(
+    model: Gpt,
+    steps: usize,
+    eval_interval: usize,
+) -> Result<Trainer, Box<dyn Error>> {
+    let (max_lr, min_lr, warmup) = (3e-3, 3e-4, 100);
+    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
+    let (batch_size, max_norm, seed) = (8, 1.0, 4);
+    let config =
+        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
+    Ok(Trainer::new(model, config)?)
+}
+
 /// Trains `model`, and returns it with its validation losses.
 fn train(
     model: Gpt,
@@ -44,14 +64,9 @@ fn train(
     steps: usize,
     eval_interval: usize,
 ) -> Result<(Gpt, Vec<f64>), Box<dyn Error>> {
-    let (max_lr, min_lr, warmup) = (3e-3, 3e-4, 100);
-    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
-    let (batch_size, max_norm, seed) = (8, 1.0, 4);
-    let config =
-        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
     let (train, validation) = split(ids);
     let mut losses = Vec::new();
-    let mut trainer = Trainer::new(model, config)?;
+    let mut trainer = trainer(model, steps, eval_interval)?;
     trainer.run(train, &validation[..2049], |_, event| {
         if let Event::Evaluation(evaluation) = event {
             losses.push(evaluation.validation_loss);
@@ -100,6 +115,20 @@ fn renamed_ids() -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: renamed_ids
 
+/// What a second character at the end of each line does to a loss.
+fn line_ends() {
+    println!("[line ends]");
+    let other = SONNETS.replace('\n', "\r\n");
+    for (name, text) in [("\\n", SONNETS), ("\\r\\n", &other)] {
+        let text: Vec<char> = text.chars().collect();
+        let (train, validation) = split(&text);
+        let model = CountModel::new(train, &text, 4);
+        let loss = model.cross_entropy(validation);
+        let tokens = validation.len();
+        println!("{name:4}  {tokens} tokens, {loss:.4} nats each");
+    }
+}
+
 // ANCHOR: no_positions
 /// Whether a model tells "cat sat" from "sat cat", at the last `t` of each.
 fn no_positions() -> Result<(), Box<dyn Error>> {
@@ -129,6 +158,53 @@ fn no_positions() -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: no_positions
 
+/// Sines at even places and cosines at odd ones: a row for each position.
+fn waves(positions: usize, width: usize) -> Matrix {
+    Matrix::from_shape_fn((positions, width), |(p, i)| {
+        let pair = (i / 2 * 2) as f64 / width as f64;
+        let angle = p as f64 / 10000f64.powf(pair);
+        if i % 2 == 0 { angle.sin() } else { angle.cos() }
+    })
+}
+
+// ANCHOR: other_positions
+/// Trains with tables that stay as they are, and with one that learns.
+fn other_positions() -> Result<(), Box<dyn Error>> {
+    println!("[other positions]");
+    let ids = CharTokenizer::new(SONNETS)?.encode(SONNETS)?;
+    let (train, validation) = split(&ids);
+    let waves = waves(32, 32);
+    println!("positions      loss   entries: token, position");
+    for (name, kept) in [
+        ("none", Some(&waves * 0.0)),
+        ("waves of 0.02", Some(&waves * 0.02)),
+        ("waves of 0.1", Some(&waves * 0.1)),
+        ("waves of 1", Some(waves)),
+        ("learned", None),
+    ] {
+        let mut trainer = trainer(untrained(2)?, 1000, 1000)?;
+        for _ in 0..1000 {
+            put(&kept, &mut trainer.model);
+            trainer.take_step(train)?;
+        }
+        put(&kept, &mut trainer.model);
+        let loss = evaluate(&trainer.model, validation)?;
+        let Embeddings { token, position } = &trainer.model.embeddings;
+        let size = |table: &Matrix| table.pow2().mean().unwrap_or(0.0).sqrt();
+        let (token, position) = (size(token), size(position));
+        println!("{name:14} {loss:.3}  {token:14.3}  {position:8.3}");
+    }
+    Ok(())
+}
+
+/// Puts back the table of positions, if one is to be kept.
+fn put(kept: &Option<Matrix>, model: &mut Gpt) {
+    if let Some(table) = kept {
+        model.embeddings.position.assign(table);
+    }
+}
+// ANCHOR_END: other_positions
+
 // ANCHOR: positions_at_work
 /// Takes the positions away from a model that has learned with them.
 fn positions_at_work(
@@ -155,6 +231,62 @@ fn positions_at_work(
     Ok(())
 }
 // ANCHOR_END: positions_at_work
+
+/// The mean loss at each place of a window, over the validation part.
+fn loss_by_place(
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<(), Box<dyn Error>> {
+    println!("[loss by place]");
+    let ids = tokenizer.encode(SONNETS)?;
+    let (_, validation) = split(&ids);
+    let mut sums = [0.0; 32];
+    let windows = validation.windows(33).step_by(4);
+    let count = windows.len() as f64;
+    for window in windows {
+        let (mut logits, _) = model.forward(&window[..32], 32);
+        for (place, mut z) in logits.rows_mut().into_iter().enumerate() {
+            let target = z[usize::from(window[place + 1])];
+            let Some(z) = z.as_slice_mut() else { continue };
+            sums[place] += softmax(z) - target;
+        }
+    }
+    for place in [0, 1, 2, 3, 7, 15, 31] {
+        let seen = place + 1;
+        println!("place {place:2}, {seen:2} seen: {:.3}", sums[place] / count);
+    }
+    Ok(())
+}
+
+/// Where the step from `a` to `A` leads from the other small letters.
+fn capitals(model: &Gpt, tokenizer: &CharTokenizer) {
+    println!("[capitals]");
+    let table = &model.embeddings.token;
+    let known = tokenizer.vocabulary();
+    let row = |c| known.binary_search(&c).ok().map(|id| table.row(id));
+    let (Some(small_a), Some(large_a)) = (row('a'), row('A')) else { return };
+    let (mut asked, mut capitals, mut right, mut near) = (0, 0, 0, 0);
+    for small in 'b'..='z' {
+        let large = small.to_ascii_uppercase();
+        let (Some(x), Some(_)) = (row(small), row(large)) else { continue };
+        let end = &x - &small_a + large_a;
+        let cosine = |c| {
+            row(c).map_or(-1.0, |r| {
+                r.dot(&end) / (r.dot(&r) * end.dot(&end)).sqrt()
+            })
+        };
+        let others = known.iter().filter(|c| !['a', 'A', small].contains(c));
+        let mut others: Vec<char> = others.copied().collect();
+        others.sort_by(|&a, &b| cosine(b).total_cmp(&cosine(a)));
+        asked += 1;
+        capitals += usize::from(others[0].is_uppercase());
+        right += usize::from(others[0] == large);
+        near += usize::from(others[..3].contains(&large));
+    }
+    println!("the nearest is a capital:  {capitals} of {asked}");
+    println!("it is the right one:       {right} of {asked}");
+    println!("the right one among three: {near} of {asked}");
+}
 
 /// The tokens whose rows point most nearly the same way.
 fn neighbours(model: &Gpt, tokenizer: &CharTokenizer) {

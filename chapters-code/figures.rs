@@ -35,6 +35,7 @@ use std::error::Error;
 use std::path::Path;
 
 use experiments::trained;
+use svg::broad;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1);
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (before, after, tokenizer) = trained()?;
     let tables = (&before.embeddings, &after.embeddings);
     for (name, svg) in [
-        ("pipeline", orientation::pipeline()),
+        ("pipeline", broad(orientation::pipeline())),
         ("bigrams", orientation::bigrams()),
         ("ladder", orientation::rungs()),
         ("step", orientation::step()),
@@ -56,11 +57,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("tokens", embeddings::tokens(tables, &tokenizer)),
         ("scatter", embeddings::scatter(&tokenizer)),
         ("scaling", performance::scaling()),
-        ("attention", transformer_block::attention(&after, &tokenizer)),
-        ("heads", transformer_block::heads(&after, &tokenizer)),
+        ("attention", broad(transformer_block::attention(&after, &tokenizer))),
+        ("heads", broad(transformer_block::heads(&after, &tokenizer))),
         ("gelu", transformer_block::gelu_curves()),
         ("stream", transformer_block::stream()?),
-        ("stack", gpt::stack()),
+        ("stack", broad(gpt::stack())),
         ("p-minus-y", gpt::p_minus_y(&after, &tokenizer)),
         ("first-loss", gpt::first_loss()?),
         ("shares", gpt::shares()),
@@ -68,14 +69,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("valley", training::valley()),
         ("sweep", training::sweep()),
         ("over-fitting", training::over_fitting()),
-        ("samples", training::samples()),
+        ("samples", broad(training::samples())),
         ("samplers", generation::samplers(&after, &tokenizer)?),
         ("boldness", generation::boldness(&after, &tokenizer)?),
         ("cache", generation::cache()),
-        ("tape", scalar_autograd::tape()),
-        ("zoo", zoo::zoo()),
-        ("ablations", zoo::ablations()),
-        ("four-experiments", zoo::four_experiments()),
+        ("tape", broad(scalar_autograd::tape())),
+        ("zoo", broad(zoo::zoo())),
+        ("ablations", broad(zoo::ablations())),
+        ("four-experiments", broad(zoo::four_experiments())),
     ] {
         std::fs::write(folder.join(name).with_extension("svg"), svg)?;
     }

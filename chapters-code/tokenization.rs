@@ -14,14 +14,16 @@ fn main() -> Result<(), TokenizerError> {
     vocabulary(&tokenizer);
     there_and_back(&tokenizer)?;
     strangers(&tokenizer);
+    other_vocabulary(&tokenizer)?;
     what_is_a_character()?;
+    line_ends()?;
     frequencies(&tokenizer)?;
     units();
     Ok(())
 }
 
 // ANCHOR: by_hand
-/// Six characters, five of them different.
+/// Five characters, no two of them alike.
 fn by_hand() -> Result<(), TokenizerError> {
     println!("[by hand]");
     let tokenizer = CharTokenizer::new("to be")?;
@@ -68,10 +70,32 @@ fn strangers(tokenizer: &CharTokenizer) {
 }
 // ANCHOR_END: strangers
 
+// ANCHOR: other_vocabulary
+/// Ids read with a vocabulary that they were not written with.
+fn other_vocabulary(sonnets: &CharTokenizer) -> Result<(), TokenizerError> {
+    println!("[other vocabulary]");
+    let with_q = CharTokenizer::new(&format!("{SONNETS}Q"))?;
+    for (writer, reader, text) in [
+        (sonnets, &with_q, "Shall I compare thee"),
+        (&with_q, sonnets, "Shall I compare thee"),
+        (&with_q, sonnets, "dizzy"),
+    ] {
+        let ids = writer.encode(text)?;
+        let sizes = [writer.vocab_size(), reader.vocab_size()];
+        println!("{text:?}, from {} to {}:", sizes[0], sizes[1]);
+        match reader.decode(&ids) {
+            Ok(read) => println!("  {read:?}"),
+            Err(error) => println!("  {error}"),
+        }
+    }
+    Ok(())
+}
+// ANCHOR_END: other_vocabulary
+
 /// One letter to the eye; so many characters, so many bytes.
 fn what_is_a_character() -> Result<(), TokenizerError> {
     println!("[characters]");
-    println!("seen  bytes  characters  vocabulary");
+    println!("bytes  characters  vocabulary     seen");
     for text in ["e", "é", "e\u{301}", "नि", "🦀"] {
         let tokenizer = CharTokenizer::new(text)?;
         let points: Vec<String> = tokenizer
@@ -80,10 +104,30 @@ fn what_is_a_character() -> Result<(), TokenizerError> {
             .map(|&c| format!("U+{:04X}", u32::from(c)))
             .collect();
         let (bytes, characters) = (text.len(), text.chars().count());
-        println!("{text}\t{bytes}\t{characters}\t{}", points.join(" "));
+        let points = points.join(" ");
+        println!("{bytes:5}  {characters:10}  {points:13}  {text}");
     }
     Ok(())
 }
+
+// ANCHOR: line_ends
+/// The same two lines from two editors.
+fn line_ends() -> Result<(), TokenizerError> {
+    println!("[line ends]");
+    let text = "to be\nor not\n";
+    let other = text.replace('\n', "\r\n");
+    let tokenizer = CharTokenizer::new(text)?;
+    for text in [text, &other] {
+        let own = CharTokenizer::new(text)?;
+        println!("{text:?}");
+        println!("  {} tokens of {}", text.len(), own.vocab_size());
+        if let Err(error) = tokenizer.encode(text) {
+            println!("  {error}");
+        }
+    }
+    Ok(())
+}
+// ANCHOR_END: line_ends
 
 /// Which characters the sonnets are made of.
 fn frequencies(tokenizer: &CharTokenizer) -> Result<(), TokenizerError> {

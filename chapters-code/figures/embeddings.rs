@@ -184,14 +184,14 @@ pub fn scatter(tokenizer: &CharTokenizer) -> String {
          characters of the line are lit, and brighter where a character occurs \
          more than once.",
     );
-    let (left, top, height) = (150.0, 40.0, 7.4);
+    let (left, top, height) = (180.0, 40.0, 7.4);
     svg.heat(left, top, [15.0, height], &grad.token);
     svg.text(left + 240.0, 26.0, Align::Middle, "32 numbers a row");
     for (i, &c) in tokenizer.vocabulary().iter().enumerate() {
         let times = ids.iter().filter(|&&id| usize::from(id) == i).count();
         let y = top + (i as f64 + 0.5) * height + 4.0;
-        // Neighbouring labels in two columns
-        let x = left - if i % 2 == 0 { 10.0 } else { 60.0 };
+        // Neighbouring labels in three columns
+        let x = left - [10.0, 66.0, 122.0][i % 3];
         if times > 0 {
             let label = format!("{} ×{times}", visible(c));
             let style = " font-family=\"monospace\" font-size=\"12\"";

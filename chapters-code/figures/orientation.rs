@@ -141,13 +141,13 @@ pub fn rungs() -> String {
     rows.push(("this book's GPT".to_string(), runs.0, runs.1));
     let mut svg = Svg::new(
         720,
-        430,
+        445,
         "The loss ladder of the sonnets and of tinyshakespeare",
         "Bars for eight models, in nats per character: the uniform guess, \
          counts of one to six characters, and the GPT of this book. Loss falls \
          with every rung until contexts become too rare to be counted.",
     );
-    let (left, scale) = (130.0, 128.0);
+    let (left, scale) = (170.0, 116.0);
     for (i, (name, sonnets, plays)) in rows.iter().enumerate() {
         let y = 40.0 + 46.0 * i as f64;
         svg.text(left - 10.0, y + 22.0, Align::End, name);
@@ -167,13 +167,8 @@ pub fn rungs() -> String {
         "sonnets",
     );
     let style = format!(" fill=\"{ORANGE}\"");
-    svg.styled(left + 70.0, 24.0, Align::Start, &style, "tinyshakespeare");
-    svg.text(
-        left + 190.0,
-        24.0,
-        Align::Start,
-        "nats per character, unseen text",
-    );
+    svg.styled(left + 100.0, 24.0, Align::Start, &style, "tinyshakespeare");
+    svg.text(left, 434.0, Align::Start, "nats per character, unseen text");
     svg.finish()
 }
 
@@ -188,7 +183,7 @@ pub fn step() -> String {
          both fall along the same line, the square of h; then rounding takes \
          over, and the error rises again.",
     );
-    let (left, top, width, height) = (90.0, 20.0, 600.0, 300.0);
+    let (left, top, width, height) = (110.0, 20.0, 580.0, 300.0);
     let x = |h: f64| left + width * (h.log10() + 12.0) / 12.0;
     let y =
         |error: f64| top + height * (-error.log10()).clamp(0.0, 12.0) / 12.0;
@@ -203,7 +198,7 @@ pub fn step() -> String {
         let faint = "currentColor\" stroke-opacity=\"0.15";
         svg.line(&[(left, y(value)), (left + width, y(value))], faint, false);
     }
-    svg.text(left + 300.0, top + height + 48.0, Align::Middle, "h");
+    svg.text(left + 290.0, top + height + 50.0, Align::Middle, "h");
     svg.styled(
         20.0,
         170.0,

@@ -29,11 +29,11 @@ pub fn scaling() -> String {
     let y = |ms: f64| 270.0 - 110.0 * (ms.log10() - 0.7);
     for ms in [10.0, 100.0, 1000.0] {
         let faint = "currentColor\" stroke-opacity=\"0.15";
-        svg.line(&[(60.0, y(ms)), (710.0, y(ms))], faint, false);
-        svg.text(52.0, y(ms) + 5.0, Align::End, &format!("{ms}"));
+        svg.line(&[(72.0, y(ms)), (710.0, y(ms))], faint, false);
+        svg.text(68.0, y(ms) + 5.0, Align::End, &format!("{ms}"));
     }
-    let style = " transform=\"rotate(-90 16 170)\"";
-    svg.styled(16.0, 170.0, Align::Middle, style, "milliseconds a step");
+    let style = " transform=\"rotate(-90 17 170)\"";
+    svg.styled(17.0, 170.0, Align::Middle, style, "milliseconds a step");
     let widths = ["4,4,64,64,12", "S", "4,4,256,64,12", "4,4,512,64,12"];
     let contexts = ["4,4,128,32,24", "S", "4,4,128,128,6", "4,4,128,256,3"];
     for (left, configs, first, what) in [

@@ -156,6 +156,11 @@ impl Svg {
     }
 }
 
+/// A drawing that a phone does not shrink: it scrolls sideways.
+pub fn broad(svg: String) -> String {
+    svg.replacen("<svg ", "<svg class=\"broad\" ", 1)
+}
+
 /// A character as a figure shows it.
 pub fn visible(c: char) -> String {
     match c {

@@ -24,11 +24,11 @@ pub fn strip(tokenizer: &CharTokenizer) -> String {
         svg.frame([x, 96.0, 29.0, 34.0], BLUE);
         svg.code(x + 14.5, 118.0, Align::Middle, &id.to_string());
     }
-    svg.arrow(&[(16.0, 40.0), (16.0, 110.0)], INK, false);
-    svg.arrow(&[(40.0, 110.0), (40.0, 40.0)], INK, false);
+    svg.arrow(&[(16.0, 24.0), (16.0, 126.0)], INK, false);
+    svg.arrow(&[(40.0, 126.0), (40.0, 24.0)], INK, false);
     let style = " font-size=\"12\"";
-    svg.styled(2.0, 30.0, Align::Start, style, "encode");
-    svg.styled(2.0, 128.0, Align::Start, style, "decode");
+    svg.styled(2.0, 15.0, Align::Start, style, "encode");
+    svg.styled(2.0, 147.0, Align::Start, style, "decode");
     svg.finish()
 }
 
@@ -52,14 +52,14 @@ pub fn frequencies(tokenizer: &CharTokenizer) -> String {
     for share in [0.0, 5.0, 10.0, 15.0] {
         let y = base - share * scale;
         let faint = "currentColor\" stroke-opacity=\"0.15";
-        svg.line(&[(44.0, y), (716.0, y)], faint, false);
-        svg.text(38.0, y + 5.0, Align::End, &format!("{share} %"));
+        svg.line(&[(58.0, y), (718.0, y)], faint, false);
+        svg.text(54.0, y + 5.0, Align::End, &format!("{share} %"));
     }
     for (i, &(c, count)) in counts.iter().enumerate() {
-        let (x, height) = (46.0 + 11.3 * i as f64, percent(count) * scale);
+        let (x, height) = (62.0 + 11.1 * i as f64, percent(count) * scale);
         svg.bar([x, base - height, 8.5, height], BLUE, 0.75);
         let style = " font-family=\"monospace\" font-size=\"11\"";
-        let label = base + if i % 2 == 0 { 15.0 } else { 29.0 };
+        let label = base + if i % 2 == 0 { 16.0 } else { 34.0 };
         svg.styled(x + 4.2, label, Align::Middle, style, &visible(c));
     }
     svg.finish()

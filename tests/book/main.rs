@@ -180,6 +180,20 @@ fn the_one_file_is_that_of_the_modules() {
 }
 
 #[test]
+fn the_front_asks_for_the_rust_that_the_manifest_asks_for() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path));
+    let manifest = read("Cargo.toml").unwrap();
+    let version = manifest.split_once("rust-version = \"").unwrap().1;
+    let version = version.split('"').next().unwrap();
+    let wanted = format!("version {version} or later");
+    for path in ["README.md", "book/introduction.md"] {
+        let Ok(text) = read(path) else { continue }; // not in the package
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(&wanted), "{path}: no {wanted:?}");
+    }
+}
+
+#[test]
 fn each_law_catches_its_breach() {
     let root = root().join("tests").join(BROKEN);
     let breaches = breaches(&root, ALLOWED_IN_BROKEN);

@@ -3,7 +3,7 @@ use ndarray::array;
 use crate::double::Matrix;
 use crate::double::embeddings::{Embeddings, normal};
 use crate::double::orientation::{dot, rows};
-use crate::{assert_close, exercise};
+use crate::{assert_close, assert_predicted, close, exercise};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 /// The answers asked for.
@@ -25,8 +25,14 @@ fn predict(answers: Answers) {
     let (_, cache) = layer.forward(&[7, 7, 7], 3);
     let dy = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
     layer.backward(&cache, &dy, &mut grad);
-    assert_eq!(answers.token.to_vec(), grad.token.row(7).to_vec());
-    assert_eq!(answers.position.to_vec(), grad.position.row(1).to_vec());
+    assert_predicted(
+        answers.token[..] == *rows(&grad.token).nth(7).unwrap(),
+        "row 7 was looked up three times, and the loss feels each of them",
+    );
+    assert_predicted(
+        answers.position[..] == *rows(&grad.position).nth(1).unwrap(),
+        "which row of `dy` belongs to place 1, counted from zero?",
+    );
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut typical = |c: usize| {
         let (a, b) =
@@ -37,32 +43,48 @@ fn predict(answers: Answers) {
         (cosines.map(|c| c * c).sum::<f64>() / 400.0).sqrt()
     };
     let factor = typical(64) / typical(1024);
-    assert_close(answers.shrinks, factor, 0.2 * factor, "cosines");
+    assert_predicted(
+        close(answers.shrinks, factor, 0.2 * factor),
+        "the cosine goes like 1/√C; by what is it divided?",
+    );
 }
 exercise!(embeddings_predict, super::predict, embeddings::ANSWERS);
 
-/// `X·W` and `Xᵀ·dy`, with `X` the one-hot matrix of the ids, `[N, V]`.
-pub type Products =
-    (fn(&[u16], &Matrix) -> Matrix, fn(&[u16], &Matrix, usize) -> Matrix);
+/// The one-hot matrix `X` of ids, `[N, V]`; `X·W`; and `Xᵀ·dy`.
+pub type Products = (
+    fn(&[u16], usize) -> Matrix,
+    fn(&Matrix, &Matrix) -> Matrix,
+    fn(&Matrix, &Matrix) -> Matrix,
+);
 
-fn build((forward, backward): Products) {
+fn build((one_hot, forward, backward): Products) {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for n in [1, 5, 40] {
         let mut layer = Embeddings::new(9, n, 4, &mut rng);
         layer.position.fill(0.0);
         let ids: Vec<u16> = (0..n).map(|_| rng.random_range(0..9)).collect();
         let (y, cache) = layer.forward(&ids, n);
-        assert_eq!(forward(&ids, &layer.token), y, "X·W for {ids:?}");
+        let x = one_hot(&ids, 9);
+        assert_eq!(x.dim(), (n, 9), "a row for each id");
+        assert_eq!(x.sum(), n as f64, "a single one in each row");
+        assert_eq!(forward(&x, &layer.token), y, "X·W for {ids:?}");
         let dy = normal((n, 4), 1.0, &mut rng);
         let mut grad = layer.clone();
         grad.token.fill(0.0);
         layer.backward(&cache, &dy, &mut grad);
-        let product = backward(&ids, &dy, 9);
-        assert_eq!(product.dim(), (9, 4));
+        let product = backward(&x, &dy);
+        assert_eq!(product.dim(), (9, 4), "a row for each id there is");
         for (a, b) in product.iter().zip(&grad.token) {
             assert_close(*a, *b, 1e-12, "Xᵀ·dy");
         }
     }
+    // What a look-up cannot do: a row that is half one id and half another
+    let x = array![[0.5, 0.0, 0.5]];
+    let table = array![[1.0, 2.0], [4.0, 8.0], [3.0, 6.0]];
+    assert_eq!(forward(&x, &table), array![[2.0, 4.0]], "half and half");
+    let slope = backward(&x, &array![[2.0, 4.0]]);
+    let both = array![[1.0, 2.0], [0.0, 0.0], [1.0, 2.0]];
+    assert_eq!(slope, both, "half of the slope to each");
 }
 exercise!(embeddings_build, super::build, embeddings::PRODUCTS);
 

@@ -24,10 +24,23 @@ mod tokenization;
 mod training;
 mod transformer_block;
 
-/// Asserts that two numbers differ by less than `tolerance`.
+/// Whether two numbers differ by less than `tolerance`, or are both infinite.
+fn close(found: f64, expected: f64, tolerance: f64) -> bool {
+    (found - expected).abs() <= tolerance || found == expected
+}
+
+/// Asserts that two numbers are [`close`].
+#[track_caller]
 fn assert_close(found: f64, expected: f64, tolerance: f64, what: &str) {
-    let close = (found - expected).abs() <= tolerance;
-    assert!(close || found == expected, "{what}: {found}, not {expected}");
+    let close = close(found, expected, tolerance);
+    assert!(close, "{what}: {found}, not {expected}");
+}
+
+/// Asserts that a prediction came true. What it should have been stays untold,
+/// since the reader may want to try again: there is a hint instead.
+#[track_caller]
+fn assert_predicted(came_true: bool, hint: &str) {
+    assert!(came_true, "not yet: {hint}");
 }
 
 /// The reader's test of an exercise, and the solution's.

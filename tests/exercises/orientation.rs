@@ -1,5 +1,5 @@
 use crate::double::orientation::softmax;
-use crate::{assert_close, exercise};
+use crate::{assert_close, assert_predicted, close, exercise};
 
 /// The losses asked for, in nats.
 pub struct Losses {
@@ -14,11 +14,17 @@ fn predict(losses: Losses) {
         bets.iter().map(|p| -p.ln()).sum::<f64>() / bets.len() as f64
     };
     let hesitant = by_definition(&[0.5, 0.25]);
-    assert_close(losses.hesitant, hesitant, 1e-3, "hesitant");
+    assert_predicted(
+        close(losses.hesitant, hesitant, 1e-3),
+        "the hesitant model's loss is the mean of two surprises, −ln p each",
+    );
     let mut bets = [1.0; 10];
     bets[9] = 0.0;
     let certain = by_definition(&bets);
-    assert_close(losses.certain, certain, 1e-3, "certain");
+    assert_predicted(
+        close(losses.certain, certain, 1e-3),
+        "what is −ln 0, and what becomes of a mean with such a number in it?",
+    );
 }
 exercise!(orientation_predict, super::predict, orientation::LOSSES);
 
@@ -55,7 +61,10 @@ fn explore((one_sided, shrinks): (Slope, [f64; 2])) {
     {
         let error = |h| (slope(f, 1.0, h) - 3.0).abs();
         let factor: f64 = error(1e-2) / error(1e-3);
-        assert_close(shrinks, factor, 0.1 * factor, name);
+        assert_predicted(
+            close(shrinks, factor, 0.1 * factor),
+            &format!("the {name} slope of x³ at 1, h = 0.01 against 0.001"),
+        );
     }
 }
 exercise!(orientation_explore, super::explore, orientation::ONE_SIDED);

@@ -1,5 +1,5 @@
 use crate::double::tokenization::CharTokenizer;
-use crate::{assert_close, exercise};
+use crate::{assert_close, assert_predicted, close, exercise};
 
 /// The answers asked for.
 pub struct Answers {
@@ -14,10 +14,19 @@ pub struct Answers {
 fn predict(answers: Answers) {
     let tokenizer = CharTokenizer::new("banana bread").unwrap();
     let vocabulary: String = tokenizer.vocabulary().iter().collect();
-    assert_eq!(answers.vocabulary, vocabulary, "the vocabulary");
-    assert_eq!(answers.bread.to_vec(), tokenizer.encode("bread").unwrap());
+    assert_predicted(
+        answers.vocabulary == vocabulary,
+        "every distinct character once, in Unicode's order",
+    );
+    assert_predicted(
+        tokenizer.encode("bread").as_deref() == Ok(&answers.bread),
+        "an id is a place in the vocabulary, counted from zero",
+    );
     let text = "naïve café";
-    assert_eq!(answers.tokens, [text.chars().count(), text.len()]);
+    assert_predicted(
+        answers.tokens == [text.chars().count(), text.len()],
+        "UTF-8 writes a character that is not ASCII in two bytes or more",
+    );
 }
 exercise!(tokenization_predict, super::predict, tokenization::ANSWERS);
 
@@ -35,7 +44,8 @@ fn build((encode, decode): Bytes) {
     }
     assert_eq!(encode("é"), [195, 169]);
     assert_eq!(decode(&[72, 105, 195]), Err(2), "half a character");
-    assert_eq!(decode(&[255]), Err(0), "no byte of any text");
+    assert_eq!(decode(&[72, 226, 130, 33]), Err(1), "most of a character");
+    assert_eq!(decode(&[255, 72]), Err(0), "no byte of any text");
     assert_eq!(decode(&[72, 256]), Err(1), "no byte at all");
 }
 exercise!(tokenization_build, super::build, tokenization::BYTES);
@@ -46,14 +56,18 @@ pub type Units = (fn(f64, usize, usize) -> f64, f64);
 
 fn explore((bits_per_byte, hindi): Units) {
     let bits = bits_per_byte(std::f64::consts::LN_2, 100, 100);
-    assert_close(bits, 1.0, 1e-12, "ln 2 nats a byte are one bit");
+    assert_close(bits, 1.0, 1e-12, "bits per byte at ln 2 nats per byte");
     let characters = bits_per_byte(1.7, 1000, 1000);
     let pieces = bits_per_byte(3.4, 250, 1000);
-    assert_close(characters / pieces, 2.0, 1e-12, "the better by two");
+    let what = "bits per byte, the first model's over the second's";
+    assert_close(characters / pieces, 2.0, 1e-12, what);
     assert_eq!("नि".len() / "नि".chars().count(), 3);
     let (tokens, bytes) = (1000, 3000);
     let per_character = bits_per_byte(1.7, tokens, tokens);
     let per_byte = bits_per_byte(1.7, tokens, bytes);
-    assert_close(hindi, per_byte / per_character, 1e-2, "Hindi");
+    assert_predicted(
+        close(hindi, per_byte / per_character, 1e-2),
+        "the same surprise, over how many times as many bytes?",
+    );
 }
 exercise!(tokenization_explore, super::explore, tokenization::UNITS);

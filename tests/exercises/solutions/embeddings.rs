@@ -11,7 +11,7 @@ pub const ANSWERS: Answers = Answers {
 // ANCHOR_END: predict
 
 // ANCHOR: build
-/// A row for each id, one at its place and zero elsewhere.
+/// A row for each id, one at its place and zero elsewhere, `[N, V]`.
 fn one_hot(ids: &[u16], vocab_size: usize) -> Matrix {
     let mut x = Matrix::zeros((ids.len(), vocab_size));
     for (n, &id) in ids.iter().enumerate() {
@@ -20,17 +20,17 @@ fn one_hot(ids: &[u16], vocab_size: usize) -> Matrix {
     x
 }
 
-/// `X·W`, with `X` the one-hot matrix of the ids.
-fn forward(ids: &[u16], table: &Matrix) -> Matrix {
-    one_hot(ids, table.nrows()).dot(table)
+/// `X·W`: `[N, V]` times `[V, C]`.
+fn forward(x: &Matrix, table: &Matrix) -> Matrix {
+    x.dot(table)
 }
 
-/// `Xᵀ·dy`, a row for each of `vocab_size` ids.
-fn backward(ids: &[u16], dy: &Matrix, vocab_size: usize) -> Matrix {
-    one_hot(ids, vocab_size).t().dot(dy)
+/// `Xᵀ·dy`: `[V, N]` times `[N, C]`.
+fn backward(x: &Matrix, dy: &Matrix) -> Matrix {
+    x.t().dot(dy)
 }
 
-pub const PRODUCTS: Products = (forward, backward);
+pub const PRODUCTS: Products = (one_hot, forward, backward);
 // ANCHOR_END: build
 
 // ANCHOR: explore

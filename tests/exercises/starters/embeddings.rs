@@ -6,22 +6,27 @@ use crate::embeddings::{Answers, Products};
 pub const ANSWERS: Answers = Answers {
     token: [f64::NAN; 2], // row 7 of the token table's gradient
     position: [f64::NAN; 2], // row 1 of the position table's
-    shrinks: f64::NAN,    // from width 64 to 16·64
+    shrinks: f64::NAN,    // divided by what, from width 64 to 16·64
 };
 // ANCHOR_END: predict
 
 // ANCHOR: build
-/// `X·W`, with `X` the one-hot matrix of the ids.
-fn forward(ids: &[u16], table: &Matrix) -> Matrix {
-    todo!("Matrix::zeros, ones in their places, and .dot")
+/// A row for each id, one at its place and zero elsewhere, `[N, V]`.
+fn one_hot(ids: &[u16], vocab_size: usize) -> Matrix {
+    todo!("Matrix::zeros, and ones in their places")
 }
 
-/// `Xᵀ·dy`, a row for each of `vocab_size` ids.
-fn backward(ids: &[u16], dy: &Matrix, vocab_size: usize) -> Matrix {
-    todo!("X.t().dot(dy)")
+/// `X·W`: `[N, V]` times `[V, C]`.
+fn forward(x: &Matrix, table: &Matrix) -> Matrix {
+    todo!("a.dot(b) is the product of two matrices")
 }
 
-pub const PRODUCTS: Products = (forward, backward);
+/// `Xᵀ·dy`: `[V, N]` times `[N, C]`.
+fn backward(x: &Matrix, dy: &Matrix) -> Matrix {
+    todo!("x.t() has the rows of x as its columns")
+}
+
+pub const PRODUCTS: Products = (one_hot, forward, backward);
 // ANCHOR_END: build
 
 // ANCHOR: explore

@@ -21,7 +21,7 @@ fn one_sided(f: fn(f64) -> f64, x: f64, h: f64) -> f64 {
     todo!("one line")
 }
 
-/// And by what factor the error shrinks when `h` is divided by ten: of the
-/// one-sided slope, and of the central one.
+/// And by what factor the error shrinks when `h` is divided by ten, for x³ at
+/// 1: of the one-sided slope, and of the central one.
 pub const ONE_SIDED: (Slope, [f64; 2]) = (one_sided, [f64::NAN, f64::NAN]);
 // ANCHOR_END: explore
