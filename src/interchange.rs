@@ -232,7 +232,9 @@ pub fn import(folder: &Path) -> Result<Gpt, InterchangeError> {
         None => Ok(model),
     }
 }
+// ANCHOR_END: import
 
+// ANCHOR: zeros
 /// A model of zeros, to be filled: memory that nobody has touched yet.
 fn zeros(config: GptConfig) -> Gpt {
     let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } = config;
@@ -259,7 +261,7 @@ fn zeros(config: GptConfig) -> Gpt {
     let blocks = (0..n_layer).map(block).collect();
     Gpt { embeddings, blocks, norm: norm() }
 }
-// ANCHOR_END: import
+// ANCHOR_END: zeros
 
 // ANCHOR: read_config
 /// The sizes, and whether the head is the token table.
@@ -635,8 +637,9 @@ impl JsonTokenizer {
     /// of their table up.
     ///
     /// # Errors
-    /// [`Fault::Json`] if it cannot be understood, [`Fault::Field`] if it changes
-    /// the text before anything else, [`Fault::Sizes`] if it has ids that the model has not; see [`Fault`].
+    /// [`Fault::Json`] if it cannot be understood, [`Fault::Field`] if it
+    /// changes the text before anything else, [`Fault::Sizes`] if it has ids
+    /// that the model has not; see [`Fault`].
     pub fn load(folder: &Path) -> Result<Self, InterchangeError> {
         let (GptConfig { vocab_size, .. }, _) =
             read_config(&folder.join(CONFIG))?;
