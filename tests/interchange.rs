@@ -165,7 +165,7 @@ fn transformers_says_the_same_of_an_exported_model() {
         println!("both write {ours:?}");
     }
     let strangers = answers["strangers"].as_str().unwrap_or("no error");
-    println!("of a character that is unknown: {strangers}");
+    println!("of an unknown character:\n  {strangers}");
     assert!(strangers.contains("UNK"), "{strangers}");
 }
 
