@@ -71,10 +71,11 @@ fn run(options: &Options) -> Result<(), Error> {
     }
     let sampler = Sampler::new(options.temperature, Some(options.top_k))?;
     let start = Instant::now();
+    // First, since reading it takes memory that is free again afterwards
+    let tokenizer = JsonTokenizer::load(&options.model)?;
     let model = import(&options.model)?;
     let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } =
         model.config();
-    let tokenizer = JsonTokenizer::load(&options.model, vocab_size)?;
     eprintln!(
         "{} parameters: {n_layer} layers, {n_head} heads, width {n_embd}, \
          context {block_size}, {vocab_size} tokens; loaded in {:.1} s",

@@ -9,7 +9,7 @@
 #![allow(dead_code)]
 
 use gemm_common::Parallelism;
-use ndarray::ArrayRef2;
+use ndarray::{ArrayRef2, Axis};
 
 /// The number that everything is made of. The tests compile the same modules
 /// once more with `f64` here, where gradients can be checked to ten digits.
@@ -43,7 +43,6 @@ pub fn exp(x: Float) -> Float {
 }
 
 /// `c ← α·a·b + β·c`, where nearly all the time of training goes.
-#[allow(unsafe_code)]
 pub fn general_mat_mul(
     alpha: Float,
     a: &ArrayRef2<Float>,
@@ -51,9 +50,31 @@ pub fn general_mat_mul(
     beta: Float,
     c: &mut ArrayRef2<Float>,
 ) {
+    const FAR: usize = 1 << 19; // numbers, more than a core keeps at hand
     let ((m, k), n) = (a.dim(), b.ncols());
     assert_eq!(b.nrows(), k, "general_mat_mul: a and b do not fit");
     assert_eq!(c.dim(), (m, n), "general_mat_mul: c does not fit");
+    if m > 1 || n < 2 || k * n < FAR {
+        return multiply(alpha, a, b, beta, c);
+    }
+    let (b, other_b) = b.view().split_at(Axis(1), n / 2);
+    let (mut c, mut other_c) = c.view_mut().split_at(Axis(1), n / 2);
+    rayon::join(
+        || general_mat_mul(alpha, a, &b, beta, &mut c),
+        || general_mat_mul(alpha, a, &other_b, beta, &mut other_c),
+    );
+}
+
+/// The same on one thread.
+#[allow(unsafe_code)]
+fn multiply(
+    alpha: Float,
+    a: &ArrayRef2<Float>,
+    b: &ArrayRef2<Float>,
+    beta: Float,
+    c: &mut ArrayRef2<Float>,
+) {
+    let ((m, k), n) = (a.dim(), b.ncols());
     let strides = |x: &ArrayRef2<Float>| (x.strides()[0], x.strides()[1]);
     let ((a_row, a_column), (b_row, b_column)) = (strides(a), strides(b));
     let (c_row, c_column) = strides(c);
@@ -1883,7 +1904,7 @@ pub mod generation {
     use rand::{Rng, RngExt};
 
     use super::gpt::Gpt;
-    use super::orientation::{dot, flat, rows, softmax};
+    use super::orientation::{flat, product, softmax};
     use super::transformer_block::{CausalSelfAttention, attend};
     use super::{Float, Matrix};
 
@@ -1964,9 +1985,9 @@ pub mod generation {
     impl KvCache {
         /// An empty cache for `model`.
         pub fn new(model: &Gpt) -> Self {
-            let room = Matrix::zeros(model.embeddings.position.dim());
-            let keys = vec![room; model.blocks.len()];
-            Self { values: keys.clone(), keys, len: 0 }
+            let room = |_| Matrix::zeros(model.embeddings.position.dim());
+            let rooms = || model.blocks.iter().map(room).collect();
+            Self { keys: rooms(), values: rooms(), len: 0 }
         }
 
         /// Positions read so far.
@@ -2011,8 +2032,7 @@ pub mod generation {
             self.len = new.end;
             let last = x.slice(s![-1.., ..]).to_owned(); // [1, C]
             let (x, _) = model.norm.forward(&last);
-            let tokens = rows(&model.embeddings.token);
-            tokens.map(|token| dot(token, flat(&x))).collect()
+            flat(&product(&x, &model.embeddings.token.t())).to_vec()
         }
     }
 

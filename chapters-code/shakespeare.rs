@@ -351,9 +351,8 @@ fn finished(
 
 /// A model of somebody's, and its characters.
 fn import(folder: &Path) -> Result<(Gpt, CharTokenizer), Error> {
+    let tokenizer = interchange::import_characters(folder)?;
     let model = interchange::import(folder)?;
-    let vocab_size = model.config().vocab_size;
-    let tokenizer = interchange::import_characters(folder, vocab_size)?;
     Ok((model, tokenizer))
 }
 

@@ -232,7 +232,9 @@ pub fn import(folder: &Path) -> Result<Gpt, InterchangeError> {
         None => Ok(model),
     }
 }
+// ANCHOR_END: import
 
+// ANCHOR: zeros
 /// A model of zeros, to be filled: memory that nobody has touched yet.
 fn zeros(config: GptConfig) -> Gpt {
     let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } = config;
@@ -259,7 +261,7 @@ fn zeros(config: GptConfig) -> Gpt {
     let blocks = (0..n_layer).map(block).collect();
     Gpt { embeddings, blocks, norm: norm() }
 }
-// ANCHOR_END: import
+// ANCHOR_END: zeros
 
 // ANCHOR: read_config
 /// The sizes, and whether the head is the token table.
@@ -396,7 +398,8 @@ impl Weights {
             let needed = start.saturating_add(needed);
             return Err(failed(CheckpointError::Length(length, needed)));
         }
-        for (name, info) in metadata.tensors() {
+        for name in metadata.offset_keys() {
+            let Some(info) = metadata.info(&name) else { continue };
             let name = name.strip_prefix(PREFIX).unwrap_or(&name).to_owned();
             let (dtype, shape) = (info.dtype, info.shape.clone());
             let start = start + info.data_offsets.0 as u64;
@@ -583,12 +586,12 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, InterchangeError> {
 /// saved again since.
 ///
 /// # Errors
-/// [`Fault::Field`] if its tokens are not characters, [`Fault::Sizes`] if the
-/// model has `vocab_size` others; see [`Fault`].
+/// [`Fault::Characters`] if its tokens are something else, [`Fault::Sizes`] if
+/// the model has not as many; see [`Fault`].
 pub fn import_characters(
     folder: &Path,
-    vocab_size: usize,
 ) -> Result<CharTokenizer, InterchangeError> {
+    let (GptConfig { vocab_size, .. }, _) = read_config(&folder.join(CONFIG))?;
     let path = folder.join(TOKENIZER);
     let json: Map<String, Value> = read_json(&path)?;
     let mut characters = BTreeMap::new(); // by their ids
@@ -630,17 +633,21 @@ pub struct JsonTokenizer {
 
 #[cfg(feature = "tokenizers")]
 impl JsonTokenizer {
-    /// Reads it, for a model of `vocab_size` tokens. There may be fewer: some
-    /// models round the size of their table up.
+    /// Reads it. It may have fewer tokens than the model: some round the size
+    /// of their table up.
     ///
     /// # Errors
-    /// [`Fault::Json`] if it cannot be understood, [`Fault::Sizes`] if it has
-    /// ids that the model has not, and [`Fault::Io`].
-    pub fn load(
-        folder: &Path,
-        vocab_size: usize,
-    ) -> Result<Self, InterchangeError> {
+    /// [`Fault::Json`] if it cannot be understood, [`Fault::Field`] if it
+    /// changes the text before anything else, [`Fault::Sizes`] if it has ids
+    /// that the model has not; see [`Fault`].
+    pub fn load(folder: &Path) -> Result<Self, InterchangeError> {
+        let (GptConfig { vocab_size, .. }, _) =
+            read_config(&folder.join(CONFIG))?;
         let path = folder.join(TOKENIZER);
+        // The crate panics at some of what is no JSON, or no normalizer
+        let json: Map<String, Value> = read_json(&path)?;
+        one_of(&json, "normalizer", &[Value::Null])
+            .map_err(|fault| fault.at(&path))?;
         let tokenizer = tokenizers::Tokenizer::from_bytes(read_text(&path)?)
             .map_err(|error| Fault::Json(error.to_string()).at(&path))?;
         let ids = tokenizer.get_vocab(true).into_values();
