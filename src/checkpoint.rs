@@ -527,8 +527,7 @@ impl Record {
 
 // ANCHOR: check
 impl Record {
-    /// Refuses numbers with which no run can go on. Infinities need no question:
-    /// JSON has none.
+    /// Refuses numbers with which no run can go on. JSON has no infinities.
     fn check(&self) -> Result<(), CheckpointError> {
         let Optimizer { beta1, beta2, epsilon, steps, .. } = self.optimizer;
         let TrainConfig { batch_size, schedule, eval_interval, .. } =
