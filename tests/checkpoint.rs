@@ -313,6 +313,16 @@ fn replaced(from: &str, to: &str) -> Vec<u8> {
     assemble(&header, &file()[8 + length..])
 }
 
+/// Decimals lie closer together than floats: a digit can change, and the number
+/// that is read stay.
+#[test]
+fn a_digit_that_changes_no_number_is_noticed() {
+    let (from, to) = ("beta1\\\":0.85", "beta1\\\":0.8500000001");
+    assert_eq!("0.85".parse::<f32>(), "0.8500000001".parse());
+    let error = read(&replaced(from, to)).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("SHA-256"), "{error}");
+}
+
 #[test]
 fn the_place_in_a_stream_has_its_bound() {
     let (trainer, _) = read(file()).unwrap();
