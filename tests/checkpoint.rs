@@ -232,6 +232,7 @@ fn every_forged_record_is_refused_with_a_sentence() {
         ("heads that do not divide", "/config/n_head", json!(3)),
         ("a width beyond memory", "/config/n_embd", json!(1u64 << 62)),
         ("a width beyond the file", "/config/n_embd", json!(4096)),
+        ("more layers than the file", "/config/n_layer", json!(4)),
         ("a width that is negative", "/config/n_embd", json!(-1)),
         ("another context", "/config/block_size", json!(5)),
         ("an empty vocabulary", "/vocabulary", json!("")),
