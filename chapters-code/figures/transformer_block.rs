@@ -58,21 +58,20 @@ pub fn line_by_line(
     values: &Matrix,
 ) {
     svg.heat(left, top, [cell, cell], values);
-    let size = if cell < 9.0 { 8 } else { 11 };
-    let style = format!(" font-family=\"monospace\" font-size=\"{size}\"");
+    let style = " font-family=\"monospace\" font-size=\"11\"";
     for (i, c) in LINE.chars().enumerate() {
         let along = (i as f64 + 0.5) * cell;
         let c = visible(c);
-        svg.styled(left - 8.0, top + along + 3.0, Align::Middle, &style, &c);
-        svg.styled(left + along, top - 5.0, Align::Middle, &style, &c);
+        svg.styled(left - 8.0, top + along + 3.0, Align::Middle, style, &c);
+        svg.styled(left + along, top - 5.0, Align::Middle, style, &c);
     }
 }
 
 /// Every head, a row each: products, scaled, without the future, weights.
 pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
     let mut svg = Svg::new(
-        720,
-        790,
+        960,
+        1054,
         "A line of verse in four heads, from products to weights",
         "Four rows of four tables of squares, a row of tables for each head, a \
          row of squares for each query and a column for each key: all dot \
@@ -81,6 +80,7 @@ pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
     );
     let block = &model.blocks[0].attention;
     let root = (model.norm.weight.len() as f64 / block.n_head as f64).sqrt();
+    let large = " font-size=\"18\"";
     let heads = scores_and_weights(model, tokenizer);
     for (head, (scores, weights)) in heads.iter().enumerate() {
         let products = scores * root;
@@ -92,7 +92,7 @@ pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
                 *score = 0.0;
             }
         }
-        let top = 60.0 + 184.0 * head as f64;
+        let top = 78.0 + 246.0 * head as f64;
         for (i, (name, values)) in [
             ("q·kᵀ", &products),
             ("q·kᵀ/√D", &scores),
@@ -102,17 +102,17 @@ pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
         .into_iter()
         .enumerate()
         {
-            let left = 42.0 + 172.0 * i as f64;
-            line_by_line(&mut svg, left, top, 7.6, values);
+            let left = 54.0 + 230.0 * i as f64;
+            line_by_line(&mut svg, left, top, 10.4, values);
             if head == 0 {
-                svg.text(left + 76.0, 30.0, Align::Middle, name);
+                svg.styled(left + 104.0, 40.0, Align::Middle, large, name);
             }
         }
-        let (n_head, y) = (block.n_head, top + 80.0);
+        let (n_head, y) = (block.n_head, top + 104.0);
         let name = format!("block {}, head {}", head / n_head, head % n_head);
         svg.push(format_args!(
-            "<text x=\"18\" y=\"{y:.0}\" text-anchor=\"middle\" \
-             transform=\"rotate(-90 18 {y:.0})\">{name}</text>"
+            "<text x=\"24\" y=\"{y:.0}\" text-anchor=\"middle\"{large} \
+             transform=\"rotate(-90 24 {y:.0})\">{name}</text>"
         ));
     }
     svg.finish()
