@@ -478,7 +478,7 @@ fn work() {
 // ANCHOR_END: work
 
 // ANCHOR: by_position
-/// The mean loss at places of the window, over the whole validation split.
+/// The mean loss at places of the window, over the whole validation part.
 fn by_position(
     model: &Gpt,
     tokenizer: &CharTokenizer,
