@@ -23,7 +23,7 @@ use Why::{Because, Decides, Recorded};
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 27] = [
+const ELSEWHERE: [(&str, Why); 34] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -65,7 +65,20 @@ const ELSEWHERE: [(&str, Why); 27] = [
         "cargo mutants -j 2 --timeout 60 --file src/gpt.rs",
         Recorded(&["mutants.txt"]),
     ),
+    ("cargo +nightly fuzz run checkpoint", Recorded(&["fuzz.txt"])),
     // What needs more than this repository and its compiler
+    (
+        "cargo run --manifest-path fuzz/Cargo.toml --bin seeds",
+        Because("a workspace of its own, whose crates need a C++ compiler"),
+    ),
+    ("cargo install --locked cargo-fuzz", Because("minutes, and a network")),
+    ("pip install huggingface_hub", Because("needs a network")),
+    ("hf download openai-community/gpt2 …", Because("needs a network")),
+    ("sha256sum gpt2/…", Because("needs what was downloaded")),
+    (
+        "cargo run --release --features tokenizers --example gpt2 -- …",
+        Because("needs what was downloaded"),
+    ),
     ("mpirun -n 2 target/debug/examples/parallel", Recorded(&["parallel.txt"])),
     ("cargo build --features mpi --example parallel", Because(MPI)),
     ("cargo test --features mpi --test parallel", Because(MPI)),
@@ -98,13 +111,14 @@ const MPI: &str = "needs an MPI library; tests/parallel is run where there is";
 
 /// How a command begins, in a sentence: these are programs, or set a variable
 /// for one.
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 15] = [
     "INSTA_UPDATE=",
     "apt-get ",
     "bash ",
     "cargo ",
     "curl ",
     "git ",
+    "hf ",
     "mdbook ",
     "mpirun ",
     "mv ",
