@@ -174,7 +174,7 @@ fn other_positions() -> Result<(), Box<dyn Error>> {
     let ids = CharTokenizer::new(SONNETS)?.encode(SONNETS)?;
     let (train, validation) = split(&ids);
     let waves = waves(32, 32);
-    println!("positions      loss   entries: token, position");
+    println!("positions      loss   token  position");
     for (name, kept) in [
         ("none", Some(&waves * 0.0)),
         ("waves of 0.02", Some(&waves * 0.02)),
@@ -192,7 +192,7 @@ fn other_positions() -> Result<(), Box<dyn Error>> {
         let Embeddings { token, position } = &trainer.model.embeddings;
         let size = |table: &Matrix| table.pow2().mean().unwrap_or(0.0).sqrt();
         let (token, position) = (size(token), size(position));
-        println!("{name:14} {loss:.3}  {token:14.3}  {position:8.3}");
+        println!("{name:14} {loss:.3}  {token:.3}  {position:8.3}");
     }
     Ok(())
 }

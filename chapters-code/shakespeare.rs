@@ -379,7 +379,8 @@ fn export(
 ) -> Result<(), Error> {
     if let Some(folder) = &options.export_hf {
         interchange::export(folder, model, tokenizer)?;
-        println!("exported  {}, for transformers", folder.display());
+        let folder = folder.display();
+        writeln!(stdout(), "exported  {folder}, for transformers")?;
     }
     Ok(())
 }

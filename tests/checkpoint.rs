@@ -232,6 +232,7 @@ fn every_forged_record_is_refused_with_a_sentence() {
         ("heads that do not divide", "/config/n_head", json!(3)),
         ("a width beyond memory", "/config/n_embd", json!(1u64 << 62)),
         ("a width beyond the file", "/config/n_embd", json!(4096)),
+        ("more layers than the file", "/config/n_layer", json!(4)),
         ("a width that is negative", "/config/n_embd", json!(-1)),
         ("another context", "/config/block_size", json!(5)),
         ("an empty vocabulary", "/vocabulary", json!("")),
@@ -311,6 +312,16 @@ fn replaced(from: &str, to: &str) -> Vec<u8> {
     assert!(header.contains(from), "no {from} in {header}");
     let header = header.trim_end().replace(from, to);
     assemble(&header, &file()[8 + length..])
+}
+
+/// Decimals lie closer together than floats: a digit can change, and the number
+/// that is read stay.
+#[test]
+fn a_digit_that_changes_no_number_is_noticed() {
+    let (from, to) = ("beta1\\\":0.85", "beta1\\\":0.8500000001");
+    assert_eq!("0.85".parse::<f32>(), "0.8500000001".parse());
+    let error = read(&replaced(from, to)).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("SHA-256"), "{error}");
 }
 
 #[test]

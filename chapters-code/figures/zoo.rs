@@ -27,7 +27,7 @@ pub fn ablations() -> String {
         .map(|e| (e.name, if e.n_layer == 8 { "right-8" } else { "right" }))
         .collect();
     multiples(
-        "Sixteen other models and their loss curves",
+        "Eighteen other models and their loss curves",
         "A panel for each experiment: validation loss over 2,000 steps, dashed \
          for the model of the book and solid for the other one.",
         &pairs,
@@ -80,14 +80,16 @@ pub fn multiples(
         let top = 24.0 + 135.0 * (i / 4) as f64;
         let x = |step: usize| left + 28.0 * step as f64;
         let y = |loss: f64| top + 110.0 - 22.0 * loss.clamp(0.0, 4.5);
-        for rung in &rungs[..4] {
+        let mut below = f64::INFINITY; // the label of the rung before
+        for rung in rungs[..4].iter().rev() {
             let faint = "currentColor\" stroke-opacity=\"0.2";
             let ends = [(x(0), y(rung.loss)), (x(4), y(rung.loss))];
             svg.line(&ends, faint, false);
             if i % 4 == 0 {
                 let style = " font-size=\"11\"";
-                let y = y(rung.loss) + 4.0;
+                let y = (y(rung.loss) + 4.0).min(below - 12.0);
                 svg.styled(left - 6.0, y, Align::End, style, rung.name);
+                below = y;
             }
         }
         svg.line(&[(x(0), y(0.0)), (x(4), y(0.0))], INK, false);

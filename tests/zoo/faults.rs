@@ -412,7 +412,7 @@ pub const FAULTS: [Fault; 24] = [
     },
 ];
 
-pub const EXPERIMENTS: [Experiment; 18] = [
+pub const EXPERIMENTS: [Experiment; 20] = [
     Experiment {
         name: "right",
         what: "the model as it is",
@@ -551,12 +551,20 @@ pub const EXPERIMENTS: [Experiment; 18] = [
     Experiment {
         name: "init-0.2",
         what: "initial weights ten times larger",
-        patches: &[patch(
-            EMBEDDINGS,
-            "std * rng.sample",
-            "10.0 * std * rng.sample",
-        )],
+        patches: &[LARGE],
         n_layer: 2,
+    },
+    Experiment {
+        name: "init-0.2-8",
+        what: "the same, eight blocks deep",
+        patches: &[LARGE],
+        n_layer: 8,
+    },
+    Experiment {
+        name: "post-norm-0.2-8",
+        what: "the same, and each sum is normalized",
+        patches: &[POST_NORM_UP, POST_NORM_DOWN, LARGE],
+        n_layer: 8,
     },
     Experiment {
         name: "no-decay",
@@ -633,30 +641,34 @@ const NO_RESIDUALS: &[Patch] = &[
     patch(BLOCK, "dx + &self.norm_1.backward(", "self.norm_1.backward("),
 ];
 
-const POST_NORM: &[Patch] = &[
-    patch(
-        BLOCK,
-        "let (h, norm_1) = self.norm_1.forward(&x);
+const LARGE: Patch =
+    patch(EMBEDDINGS, "std * rng.sample", "10.0 * std * rng.sample");
+
+const POST_NORM: &[Patch] = &[POST_NORM_UP, POST_NORM_DOWN];
+
+const POST_NORM_UP: Patch = patch(
+    BLOCK,
+    "let (h, norm_1) = self.norm_1.forward(&x);
         let (h, attention) = self.attention.forward(h, t);
         let x = x + &h;
         let (h, norm_2) = self.norm_2.forward(&x);
         let (h, mlp) = self.mlp.forward(h);
         let x = x + &h;",
-        "let (h, attention) = self.attention.forward(x.clone(), t);
+    "let (h, attention) = self.attention.forward(x.clone(), t);
         let (x, norm_1) = self.norm_1.forward(&(x + &h));
         let (h, mlp) = self.mlp.forward(x.clone());
         let (x, norm_2) = self.norm_2.forward(&(x + &h));",
-    ),
-    patch(
-        BLOCK,
-        "let dh = self.mlp.backward(mlp, &dx, &mut grad.mlp);
+);
+
+const POST_NORM_DOWN: Patch = patch(
+    BLOCK,
+    "let dh = self.mlp.backward(mlp, &dx, &mut grad.mlp);
         let dx = dx + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);
         let dh = self.attention.backward(attention, &dx, &mut grad.attention);
         dx + &self.norm_1.backward(norm_1, dh, &mut grad.norm_1)",
-        "let dx = self.norm_2.backward(norm_2, dx, &mut grad.norm_2);
+    "let dx = self.norm_2.backward(norm_2, dx, &mut grad.norm_2);
         let dh = self.mlp.backward(mlp, &dx, &mut grad.mlp);
         let dx = self.norm_1.backward(norm_1, dx + &dh, &mut grad.norm_1);
         let dh = self.attention.backward(attention, &dx, &mut grad.attention);
         dx + &dh",
-    ),
-];
+);

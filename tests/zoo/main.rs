@@ -116,6 +116,20 @@ fn ten_faults_of_the_record_hardly_move_the_loss() {
     assert_eq!(same, 3);
 }
 
+/// What chapter 4 says of post-norm.
+#[test]
+fn post_norm_pauses_only_with_small_weights() {
+    let record = record();
+    let losses = |name: &str| {
+        let mut rows = record.iter();
+        rows.find(|row| row.0 == name).unwrap().1.clone()
+    };
+    let (pre, post) = (losses("init-0.2-8"), losses("post-norm-0.2-8"));
+    assert!(losses("post-norm-8")[1] > 3.1); // nats: the unigram rung
+    assert!(post[1] < 2.3);
+    assert!((pre[4] - post[4]).abs() < 0.01);
+}
+
 /// A copy of what the tests need, in a folder of its own.
 struct Cage(PathBuf);
 
