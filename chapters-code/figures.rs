@@ -37,6 +37,12 @@ use std::path::Path;
 use experiments::trained;
 use svg::broad;
 
+/// A figure for where no page gives it a colour, as in the README: grey, which
+/// can be read on white and on black.
+fn alone(svg: &str) -> String {
+    svg.replacen("<svg ", "<svg color=\"#808080\" ", 1)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1);
     let folder = folder.unwrap_or_else(|| "book/figures".to_string());
@@ -48,6 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("pipeline", broad(orientation::pipeline())),
         ("bigrams", orientation::bigrams()),
         ("ladder", orientation::rungs()),
+        ("ladder-alone", alone(&orientation::rungs())),
         ("step", orientation::step()),
         ("strip", tokenization::strip(&tokenizer)),
         ("frequencies", tokenization::frequencies(&tokenizer)),

@@ -50,15 +50,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = trained(&tokenizer)?;
     by_hand()?;
     choices(&model, &tokenizer)?;
+    order()?;
     ties()?;
+    tail(&model, &tokenizer)?;
+    slip(&model, &tokenizer)?;
     one_by_one(&model, &tokenizer)?;
     greedy(&model, &tokenizer)?;
+    surprise(&model, &tokenizer)?;
     writing(&model, &tokenizer)?;
     boldness(&model, &tokenizer)?;
     cached(&model, &tokenizer)?;
     moved(&model, &tokenizer)?;
     work();
-    by_position(&model, &tokenizer)
+    by_position(&model, &tokenizer)?;
+    round(&model, &tokenizer)
 }
 
 /// The model of chapter 1.
@@ -126,6 +131,24 @@ fn choices(
 }
 // ANCHOR_END: choices
 
+/// Temperature and top-k, one after the other, in both orders.
+fn order() -> Result<(), Box<dyn Error>> {
+    println!("[order]");
+    let scores = [1.0, 2.0, 5.0].map(Float::ln);
+    let heat = Sampler::new(0.5, None)?;
+    let cut = Sampler::new(1.0, Some(2))?;
+    for (name, first, second) in
+        [("heat, then cut", heat, cut), ("cut, then heat", cut, heat)]
+    {
+        let between = first.distribution(&scores);
+        let shares: Vec<Float> = between.iter().map(|&(_, p)| p.ln()).collect();
+        let result = second.distribution(&shares);
+        let result: Vec<Float> = result.iter().map(|&(_, p)| p).collect();
+        println!("{name}  {result:.4?}");
+    }
+    Ok(())
+}
+
 /// Four tokens, of which three have the same score.
 fn ties() -> Result<(), Box<dyn Error>> {
     println!("[ties]");
@@ -139,6 +162,94 @@ fn ties() -> Result<(), Box<dyn Error>> {
         "temperature 0 takes {}",
         Sampler::new(0.0, None)?.distribution(&scores)[0].0
     );
+    Ok(())
+}
+
+/// The scores after each character of the validation part, in windows one
+/// behind the other, and the character that came.
+fn bets(
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<Vec<(Vec<Float>, u16)>, Box<dyn Error>> {
+    let ids = tokenizer.encode(SONNETS)?;
+    let (_, validation) = split(&ids);
+    let mut bets = Vec::new();
+    for window in validation.windows(33).step_by(32) {
+        let (logits, _) = model.forward(&window[..32], 32);
+        let scores = logits.rows().into_iter().map(|row| row.to_vec());
+        bets.extend(scores.zip(window[1..].iter().copied()));
+    }
+    Ok(bets)
+}
+
+// ANCHOR: tail
+/// What lies outside of the `k` best, on average over the validation part: of
+/// the bets, and of the characters that came. And how often a hundred draws in
+/// a row stay inside.
+fn tail(model: &Gpt, tokenizer: &CharTokenizer) -> Result<(), Box<dyn Error>> {
+    println!("[tail]");
+    println!("temperature    k  bets outside  came outside  100 inside");
+    let bets = bets(model, tokenizer)?;
+    for (temperature, k) in [(1.0, 3), (1.0, 10), (1.0, 20), (0.8, 10)] {
+        let sampler = Sampler::new(temperature, None)?;
+        let (mut bet, mut came, mut inside): (Float, Float, Float) =
+            (0.0, 0.0, 0.0);
+        for (scores, id) in &bets {
+            let order = sampler.distribution(scores);
+            let kept: Float = order[..k].iter().map(|&(_, p)| p).sum();
+            bet += 1.0 - kept;
+            inside += kept.ln();
+            came +=
+                Float::from(order[k..].iter().any(|(other, _)| other == id));
+        }
+        let n = bets.len() as Float;
+        let inside = (100.0 * inside / n).exp();
+        println!(
+            "{temperature:<11}{k:5}{:12.1} %{:12.1} %{:10.1} %",
+            100.0 * bet / n,
+            100.0 * came / n,
+            100.0 * inside,
+        );
+    }
+    Ok(())
+}
+// ANCHOR_END: tail
+
+/// The loss at the characters behind a wrong one: the sixteenth of each window
+/// is replaced by what the dice say, if they say one outside of the ten best.
+fn slip(model: &Gpt, tokenizer: &CharTokenizer) -> Result<(), Box<dyn Error>> {
+    println!("[slip]");
+    println!("characters behind it  verse  with a slip");
+    let ids = tokenizer.encode(SONNETS)?;
+    let (_, validation) = split(&ids);
+    let sampler = Sampler::new(1.0, None)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut losses = [[0.0; 5]; 2];
+    let mut slips = 0.0;
+    for window in validation.windows(22).step_by(2) {
+        let (logits, _) = model.forward(&window[..15], 15);
+        let scores = logits.row(14).to_vec();
+        let id = sampler.sample(&scores, &mut rng);
+        let best = &sampler.distribution(&scores)[..10];
+        if best.iter().any(|&(other, _)| other == id) {
+            continue;
+        }
+        slips += 1.0;
+        let mut slipped = window.to_vec();
+        slipped[15] = id;
+        for (text, losses) in [window, &slipped].iter().zip(&mut losses) {
+            let (mut logits, _) = model.forward(&text[..20], 20);
+            for (n, loss) in losses.iter_mut().enumerate() {
+                let mut row = logits.row_mut(15 + n);
+                let score = row[usize::from(window[16 + n])];
+                *loss += softmax(flat_mut(&mut row)) - score;
+            }
+        }
+    }
+    for (n, (verse, slipped)) in losses[0].iter().zip(losses[1]).enumerate() {
+        let (verse, slipped) = (verse / slips, slipped / slips);
+        println!("{:>20}{verse:7.2}{slipped:13.2}", n + 1);
+    }
     Ok(())
 }
 
@@ -197,10 +308,31 @@ fn greedy(
     let ids = tokenizer.encode(SONNETS)?;
     let (_, validation) = split(&ids);
     let verse = evaluate(model, &validation[..2049])?;
-    println!("verse of the validation split: {verse:.2}");
+    println!("verse of the validation part: {verse:.2}");
     Ok(())
 }
 // ANCHOR_END: greedy
+
+// ANCHOR: surprise
+/// How surprised the model is by what it writes, in nats per character.
+fn surprise(
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<(), Box<dyn Error>> {
+    println!("[surprise]");
+    for temperature in [0.0, 0.5, 0.8, 1.0, 1.5] {
+        let sampler = Sampler::new(temperature, None)?;
+        let text = write(model, tokenizer, sampler, 9000)?;
+        let loss = evaluate(model, &tokenizer.encode(&text)?)?;
+        println!("written at temperature {temperature:<3}  {loss:.2}");
+    }
+    let ids = tokenizer.encode(SONNETS)?;
+    let (train, validation) = split(&ids);
+    println!("verse it has not read       {:.2}", evaluate(model, validation)?);
+    println!("verse it has read           {:.2}", evaluate(model, train)?);
+    Ok(())
+}
+// ANCHOR_END: surprise
 
 // ANCHOR: write
 /// `length` characters after a line break.
@@ -346,7 +478,7 @@ fn work() {
 // ANCHOR_END: work
 
 // ANCHOR: by_position
-/// The mean loss at places of the window, over the whole validation split.
+/// The mean loss at places of the window, over the whole validation part.
 fn by_position(
     model: &Gpt,
     tokenizer: &CharTokenizer,
@@ -378,3 +510,33 @@ fn by_position(
     Ok(())
 }
 // ANCHOR_END: by_position
+
+// ANCHOR: round
+/// One character, all the way round.
+fn round(model: &Gpt, tokenizer: &CharTokenizer) -> Result<(), Box<dyn Error>> {
+    println!("[round]");
+    let text = "Shall I compare";
+    let ids = tokenizer.encode(text)?;
+    println!("text      {text:?}");
+    println!("ids       {ids:?}");
+    let (mut x, _) = model.embeddings.forward(&ids, ids.len());
+    println!("vectors   {:?}", x.dim());
+    for block in &model.blocks {
+        x = block.forward(x, ids.len()).0;
+    }
+    println!("blocks    {:?}", x.dim());
+    let (logits, _) = model.forward(&ids, ids.len());
+    let scores = logits.row(ids.len() - 1).to_vec();
+    println!("scores    {}, of the last row", scores.len());
+    let sampler = Sampler::new(0.8, None)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let id = sampler.sample(&scores, &mut rng);
+    println!("id        {id}");
+    println!("text      {:?}", tokenizer.decode(&[id])?);
+    let ids = Generator::new(model, &ids, sampler, rng)?;
+    let ids: Vec<u16> = ids.take(1000).collect();
+    let same = tokenizer.encode(&tokenizer.decode(&ids)?)? == ids;
+    println!("a thousand more, decoded and encoded, are the same ids: {same}");
+    Ok(())
+}
+// ANCHOR_END: round

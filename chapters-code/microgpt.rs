@@ -1135,7 +1135,7 @@ pub mod gpt {
         }
     }
 
-    /// The model. Also the type of its gradient, and of the optimiser's moments:
+    /// The model. Also the type of its gradient, and of the optimizer's moments:
     /// whatever there is one number of for every parameter.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Gpt {
@@ -1685,7 +1685,7 @@ pub mod training {
     pub struct Trainer {
         /// The model as it is now.
         pub model: Gpt,
-        /// The optimiser with its moments.
+        /// The optimizer with its moments.
         pub optimizer: AdamW,
         /// How to train.
         pub config: TrainConfig,

@@ -1,7 +1,7 @@
 //! # Checkpoints
 //!
 //! An appendix. A run becomes a file and a file a run: the weights, both
-//! moments of the optimiser, the place in the random stream, and what else the
+//! moments of the optimizer, the place in the random stream, and what else the
 //! next step depends on. A run that is saved, killed and resumed ends in the
 //! same bits as one that never stopped.
 //!

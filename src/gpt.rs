@@ -132,7 +132,7 @@ impl GptConfig {
 // ANCHOR_END: config_num_params
 
 // ANCHOR: gpt
-/// The model. Also the type of its gradient, and of the optimiser's moments:
+/// The model. Also the type of its gradient, and of the optimizer's moments:
 /// whatever there is one number of for every parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gpt {

@@ -340,7 +340,7 @@ pub struct TrainConfig {
 pub struct Trainer {
     /// The model as it is now.
     pub model: Gpt,
-    /// The optimiser with its moments.
+    /// The optimizer with its moments.
     pub optimizer: AdamW,
     /// How to train.
     pub config: TrainConfig,

@@ -28,7 +28,9 @@ pub fn figures_describe_themselves(book: &Book) -> Vec<Breach> {
         for said in faults(svg) {
             breaches.push(breach(path, 1, said));
         }
-        if !included.iter().any(|target| target == path) {
+        // The README shows a page's figure in a colour of its own
+        let shown = path.replace("-alone.svg", ".svg");
+        if !included.contains(&shown) {
             breaches.push(breach(path, 1, "no page includes the figure"));
         }
     }

@@ -1,7 +1,7 @@
 //! Laws of the two lists at the end of the book: its terms and its sources.
 
 use crate::library::{Book, resolve};
-use crate::page::Page;
+use crate::page::{Link, Page};
 use crate::{Breach, breach};
 
 const GLOSSARY: &str = "book/glossary.md";
@@ -91,6 +91,8 @@ fn pages_linked<'a>(book: &'a Book, page: &Page, line: usize) -> Vec<&'a Page> {
 /// An entry of the list of sources.
 struct Source {
     line: usize,
+    /// What links lead to: `- <span id="surname-year">Surname</span>, …`.
+    anchor: Option<String>,
     surname: String,
     year: String,
     /// Without what stands behind a colon or in brackets.
@@ -101,14 +103,26 @@ struct Source {
 impl Source {
     /// `- Surname, rest: *Title* (year), arXiv id.`
     fn new(line: usize, text: &str) -> Option<Self> {
-        let (surname, rest) =
-            text.strip_prefix("- ")?.split_once([',', ':'])?;
+        let text = text.strip_prefix("- ")?;
+        let marked = text.strip_prefix("<span id=\"").and_then(|marked| {
+            let (anchor, rest) = marked.split_once("\">")?;
+            let (surname, rest) = rest.split_once("</span>")?;
+            Some((anchor.to_string(), surname, rest))
+        });
+        let (anchor, surname, rest) = match marked {
+            Some((anchor, surname, rest)) => (Some(anchor), surname, rest),
+            None => {
+                let (surname, rest) = text.split_once([',', ':'])?;
+                (None, surname, rest)
+            }
+        };
         let (_, rest) = rest.split_once('*')?;
         let (title, rest) = rest.split_once('*')?;
         let title = title.split([':', '(']).next()?.trim().to_string();
         let (_, year) = years(rest).into_iter().next()?;
         let id = ids(rest).into_iter().next().map(|(_, id)| id);
-        Some(Self { line, surname: surname.to_string(), year, title, id })
+        let surname = surname.to_string();
+        Some(Self { line, anchor, surname, year, title, id })
     }
 
     fn is_named(&self, text: &str) -> bool {
@@ -252,6 +266,46 @@ pub fn sources_lead_to_their_citations(book: &Book) -> Vec<Breach> {
                 source.surname, source.year
             );
             breaches.push(breach(SOURCES, source.line, said));
+        }
+    }
+    breaches
+}
+
+/// A source stands where it is used, too: each page that the list names for it
+/// links to its entry from its text, and again from its own list, if it has
+/// one.
+pub fn sources_are_cited_where_they_are_used(book: &Book) -> Vec<Breach> {
+    let Some(list) = page(book, SOURCES) else { return Vec::new() };
+    let mut breaches = Vec::new();
+    for source in sources(book) {
+        let Some(anchor) = &source.anchor else {
+            let said = "give it an id: `- <span id=\"surname-year\">Surname<…`";
+            breaches.push(breach(SOURCES, source.line, said));
+            continue;
+        };
+        for page in pages_linked(book, list, source.line) {
+            let own = page.headings();
+            let own = own.iter().find(|h| h.level == 2 && h.text == "Sources");
+            let own = own.map_or(usize::MAX, |heading| heading.line);
+            let to = |link: &Link| {
+                let target = link.target.split_once('#');
+                target.is_some_and(|(file, fragment)| {
+                    let path = resolve(&page.path, file);
+                    path.as_deref() == Some(SOURCES) && fragment == anchor
+                })
+            };
+            let links = page.links();
+            let lines = || links.iter().filter(|l| to(l)).map(|l| l.line);
+            let text = lines().any(|line| line < own);
+            let listed = own == usize::MAX || lines().any(|line| line > own);
+            if !text || !listed {
+                let place = if text { "its own list" } else { "its text" };
+                let said = format!(
+                    "no link to sources.md#{anchor} from {place}; put it where \
+                     the source is used"
+                );
+                breaches.push(breach(&page.path, own.min(1), said));
+            }
         }
     }
     breaches

@@ -62,7 +62,7 @@ fn except(
 
 type Law = fn(&Book) -> Vec<Breach>;
 
-const LAWS: [(&str, Law); 22] = [
+const LAWS: [(&str, Law); 23] = [
     ("every_include_resolves", every_include_resolves),
     ("anchors_hold_whole_items", anchors_hold_whole_items),
     ("every_anchor_is_shown", every_anchor_is_shown),
@@ -85,6 +85,10 @@ const LAWS: [(&str, Law); 22] = [
     ("the_glossary_leads_to_its_terms", the_glossary_leads_to_its_terms),
     ("citations_have_their_source", citations_have_their_source),
     ("sources_lead_to_their_citations", sources_lead_to_their_citations),
+    (
+        "sources_are_cited_where_they_are_used",
+        sources_are_cited_where_they_are_used,
+    ),
 ];
 
 /// What the book may do against a law, and why. An exception that is no longer
