@@ -303,7 +303,7 @@ mod tokens {
     fn every_other_tokenizer_is_refused_with_a_sentence() {
         let load = |path: &Path| JsonTokenizer::load(path).map(drop);
         const FILE: &str = "tokenizer.json";
-        let damages: [(&str, &dyn Fn(&Folder)); 7] = [
+        let damages: [Damage; 7] = [
             ("none", &|folder| fs::remove_file(folder.0.join(FILE)).unwrap()),
             ("no JSON", &|folder| folder.write(FILE, "GPT-2")),
             ("not UTF-8", &|folder| folder.write(FILE, b"\"\xff\"")),
@@ -412,6 +412,9 @@ fn copy(name: &str) -> Folder {
     copied
 }
 
+/// What it is called, and what it does.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Folder));
+
 impl Folder {
     fn bytes(&self) -> u64 {
         let entries = fs::read_dir(&self.0).unwrap();
@@ -464,7 +467,7 @@ fn refusal<T>(
 fn table(
     name: &str,
     load: impl Fn(&Path) -> Result<(), InterchangeError>,
-    damages: &[(&str, &dyn Fn(&Folder))],
+    damages: &[Damage],
 ) -> String {
     let rows = damages.iter().map(|(what, damage)| {
         let folder = copy(name);
@@ -685,7 +688,7 @@ fn other_tokens_than_characters_are_refused_with_a_sentence() {
         vocab_size: 3,
     };
     let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
-    let damages: [(&str, &dyn Fn(&Folder)); 6] = [
+    let damages: [Damage; 6] = [
         ("none", &|folder| {
             fs::remove_file(folder.0.join("tokenizer.json")).unwrap()
         }),
