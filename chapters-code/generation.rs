@@ -165,12 +165,15 @@ fn ties() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The scores at a place, and the character that came.
+type Bet = (Vec<Float>, u16);
+
 /// The scores after each character of the validation part, in windows one
 /// behind the other, and the character that came.
 fn bets(
     model: &Gpt,
     tokenizer: &CharTokenizer,
-) -> Result<Vec<(Vec<Float>, u16)>, Box<dyn Error>> {
+) -> Result<Vec<Bet>, Box<dyn Error>> {
     let ids = tokenizer.encode(SONNETS)?;
     let (_, validation) = split(&ids);
     let mut bets = Vec::new();
