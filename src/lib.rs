@@ -18,6 +18,10 @@
 //! | [`scalar_autograd`] | an appendix: the same gradients, found by a tape of scalars |
 //! | `parallel` | with the feature `mpi`: one run on many machines |
 //!
+//! Two features, both off unless asked for: `mpi` adds `parallel`, and takes an
+//! MPI library; `tokenizers` adds `interchange::JsonTokenizer`, which reads the
+//! tokens of GPT-2.
+//!
 //! The five items below are all that a module needs from this file. Whoever
 //! carries a module into another crate declares them beside it; `general_mat_mul`
 //! can then be ndarray's own.

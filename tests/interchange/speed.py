@@ -71,9 +71,10 @@ def main(example, folder, length=64, rounds=3):
     print(row("transformers, by hand", middle(them, "by_hand"), mib(them)))
     print(f"{'the weights':<36}{weights:>10.0f} MiB")
     print(f"the same text: {'yes' if same else 'no'}")
-    print("each:", [round(row["speed"], 2) for row in us])
-    print("     ", [round(row["generate"], 2) for row in them])
-    print("     ", [round(row["by_hand"], 2) for row in them])
+    each = lambda rows, key: ", ".join(f"{row[key]:5.2f}" for row in rows)
+    print(f"each round: the example          {each(us, 'speed')}")
+    print(f"            generate             {each(them, 'generate')}")
+    print(f"            by hand              {each(them, 'by_hand')}")
     print("torch and transformers:", *them[0]["versions"])
 
 

@@ -1,8 +1,10 @@
 use microgpt::embeddings::normal;
+use microgpt::general_mat_mul;
 use microgpt::orientation::{
     CountModel, dot, ladder, max, numerical_gradient, softmax, sum,
 };
 use proptest::prelude::*;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 use crate::double;
 
@@ -212,4 +214,37 @@ fn a_ladder_scores_each_character_with_five_before_it() {
     let by_hand = -model.probability(&validation).ln(); // one such character
     assert!((score(&validation) - by_hand).abs() < 1e-12);
     assert!(score(&validation[1..]).is_nan());
+}
+
+/// Large enough to be cut into several parts, and of lengths that nothing
+/// divides.
+#[test]
+fn one_row_is_shared_among_threads_to_the_same_bits() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (k, n) = (1009, 1511);
+    let a = normal((1, k), 1.0, &mut rng);
+    let c = normal((1, n), 1.0, &mut rng);
+    let by_rows = normal((k, n), 1.0, &mut rng);
+    let by_columns = normal((n, k), 1.0, &mut rng);
+    for b in [by_rows.view(), by_columns.t()] {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let mut c = c.clone();
+            let multiply = || general_mat_mul(0.5, &a, &b, 2.0, &mut c);
+            pool.build().unwrap().install(multiply);
+            c
+        };
+        let one = on(1);
+        for threads in [2, 3, 4] {
+            assert_eq!(on(threads), one, "{threads} threads");
+        }
+        for (j, &found) in one.iter().enumerate() {
+            let terms = a.iter().zip(b.column(j));
+            let sum: f64 =
+                terms.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+            let expected = 0.5 * sum + 2.0 * f64::from(c[[0, j]]);
+            // The sums are some 30 in size: a part left out would be seen
+            assert!((f64::from(found) - expected).abs() < 1e-3, "{j}");
+        }
+    }
 }
