@@ -165,11 +165,11 @@ fn ties() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The scores of all characters, and the one that came.
+/// The scores at a place, and the character that came.
 type Bet = (Vec<Float>, u16);
 
-/// A bet at each character of the validation part, in windows one behind the
-/// other.
+/// The scores after each character of the validation part, in windows one
+/// behind the other, and the character that came.
 fn bets(
     model: &Gpt,
     tokenizer: &CharTokenizer,
