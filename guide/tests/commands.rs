@@ -65,7 +65,7 @@ const ELSEWHERE: [(&str, Why); 34] = [
         "cargo mutants -j 2 --timeout 60 --file src/gpt.rs",
         Recorded(&["mutants.txt"]),
     ),
-    ("cargo +nightly fuzz run checkpoint", Recorded(&["fuzz.txt"])),
+    ("cargo +nightly fuzz run checkpoint…", Recorded(&["fuzz.txt"])),
     // What needs more than this repository and its compiler
     (
         "cargo run --manifest-path fuzz/Cargo.toml --bin seeds",
