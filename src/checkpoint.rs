@@ -25,10 +25,14 @@ use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Float;
+use super::embeddings::Embeddings;
 use super::gpt::{ConfigError, Gpt, GptConfig, Tensor};
 use super::tokenization::{CharTokenizer, TokenizerError};
 use super::training::{AdamW, LrSchedule, TrainConfig, TrainError, Trainer};
+use super::transformer_block::{
+    Block, CausalSelfAttention, LayerNorm, Linear, Mlp,
+};
+use super::{Float, Matrix, Vector};
 
 // ANCHOR: constants
 /// The version of the format that is written, and the only one that is read.
@@ -500,10 +504,9 @@ impl Record {
             return fail(ContentError::TooFew(params, bytes));
         }
         let mut rng = ChaCha8Rng::from_seed(self.batches.seed);
-        let model = Gpt::new(config, &mut rng)?; // its weights are replaced
         rng.set_stream(self.batches.stream);
         rng.set_word_pos(self.batches.position);
-        let mut trainer = Trainer::new(model, self.training)?;
+        let mut trainer = Trainer::new(zeros(config), self.training)?;
         self.set_optimizer(&mut trainer.optimizer);
         (trainer.step, trainer.rng) = (self.step, rng);
         (trainer.losses, trainer.best) = (self.losses, self.best);
@@ -512,6 +515,35 @@ impl Record {
     }
 }
 // ANCHOR_END: restore
+
+// ANCHOR: zeros
+/// A model of zeros, to be filled: memory that nobody has touched yet.
+pub(super) fn zeros(config: GptConfig) -> Gpt {
+    let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } = config;
+    let linear = |inputs, outputs| Linear {
+        weight: Matrix::zeros((inputs, outputs)),
+        bias: Vector::zeros(outputs),
+    };
+    let (c, norm) = (n_embd, || LayerNorm::new(n_embd));
+    let attention = || CausalSelfAttention {
+        n_head,
+        qkv: linear(c, 3 * c),
+        proj: linear(c, c),
+    };
+    let mlp = || Mlp { up: linear(c, 4 * c), down: linear(4 * c, c) };
+    let block = |_| Block {
+        norm_1: norm(),
+        attention: attention(),
+        norm_2: norm(),
+        mlp: mlp(),
+    };
+    let token = Matrix::zeros((vocab_size, c));
+    let position = Matrix::zeros((block_size, c));
+    let embeddings = Embeddings { token, position };
+    let blocks = (0..n_layer).map(block).collect();
+    Gpt { embeddings, blocks, norm: norm() }
+}
+// ANCHOR_END: zeros
 
 // ANCHOR: set_optimizer
 impl Record {

@@ -22,15 +22,11 @@ use safetensors::tensor::{Dtype, Metadata};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::checkpoint::{CheckpointError, bytes, header, read_header};
-use super::embeddings::Embeddings;
+use super::checkpoint::{CheckpointError, bytes, header, read_header, zeros};
 use super::gpt::{ConfigError, Gpt, GptConfig, Tensor, TensorName};
 use super::orientation::rows;
 use super::tokenization::{CharTokenizer, TokenizerError};
-use super::transformer_block::{
-    Block, CausalSelfAttention, LayerNorm, Linear, Mlp,
-};
-use super::{Float, Matrix, Vector};
+use super::{Float, Matrix};
 
 // ANCHOR: names
 /// What we call a layer, and what GPT-2's files call it.
@@ -233,35 +229,6 @@ pub fn import(folder: &Path) -> Result<Gpt, InterchangeError> {
     }
 }
 // ANCHOR_END: import
-
-// ANCHOR: zeros
-/// A model of zeros, to be filled: memory that nobody has touched yet.
-fn zeros(config: GptConfig) -> Gpt {
-    let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } = config;
-    let linear = |inputs, outputs| Linear {
-        weight: Matrix::zeros((inputs, outputs)),
-        bias: Vector::zeros(outputs),
-    };
-    let (c, norm) = (n_embd, || LayerNorm::new(n_embd));
-    let attention = || CausalSelfAttention {
-        n_head,
-        qkv: linear(c, 3 * c),
-        proj: linear(c, c),
-    };
-    let mlp = || Mlp { up: linear(c, 4 * c), down: linear(4 * c, c) };
-    let block = |_| Block {
-        norm_1: norm(),
-        attention: attention(),
-        norm_2: norm(),
-        mlp: mlp(),
-    };
-    let token = Matrix::zeros((vocab_size, c));
-    let position = Matrix::zeros((block_size, c));
-    let embeddings = Embeddings { token, position };
-    let blocks = (0..n_layer).map(block).collect();
-    Gpt { embeddings, blocks, norm: norm() }
-}
-// ANCHOR_END: zeros
 
 // ANCHOR: read_config
 /// The sizes, and whether the head is the token table.
