@@ -5,6 +5,8 @@
 //!     --model DIR --prompt "Once upon a time"
 //! ```
 
+mod terminal;
+
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +17,7 @@ use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::GptConfig;
 use microgpt::interchange::{JsonTokenizer, import};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+use terminal::{nobody_reads, start_threads, visible, warn};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,23 +55,16 @@ type Error = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            warn(&format!("error: {error}"));
             ExitCode::from(2)
         }
     }
 }
 
 fn run(options: &Options) -> Result<(), Error> {
-    if let Some(threads) = options.threads {
-        if !(1..=1024).contains(&threads) {
-            Err(format!("--threads {threads}: give a number from 1 to 1024"))?;
-        }
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .use_current_thread()
-            .build_global()?;
-    }
+    start_threads(options.threads)?;
     let sampler = Sampler::new(options.temperature, Some(options.top_k))?;
     let start = Instant::now();
     // First, since reading it takes memory that is free again afterwards
@@ -76,35 +72,25 @@ fn run(options: &Options) -> Result<(), Error> {
     let model = import(&options.model)?;
     let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } =
         model.config();
-    eprintln!(
+    warn(&format!(
         "{} parameters: {n_layer} layers, {n_head} heads, width {n_embd}, \
          context {block_size}, {vocab_size} tokens; loaded in {:.1} s",
         model.num_params(),
         start.elapsed().as_secs_f64(),
-    );
+    ));
     let prompt = tokenizer.encode(&options.prompt)?;
     let rng = ChaCha8Rng::seed_from_u64(options.seed);
     let ids = Generator::new(&model, &prompt, sampler, rng)?;
     let mut text = tokenizer.stream();
-    print!("{}", visible(&options.prompt));
+    let mut out = stdout().lock();
+    write!(out, "{}", visible(&options.prompt))?;
     let start = Instant::now();
     for id in ids.take(options.length) {
-        print!("{}", visible(&text(id)?));
-        stdout().flush()?;
+        write!(out, "{}", visible(&text(id)?))?;
+        out.flush()?;
     }
-    println!();
+    writeln!(out)?;
     let speed = options.length as f64 / start.elapsed().as_secs_f64();
-    eprintln!("{} tokens, {speed:.2} tokens/s", options.length);
+    warn(&format!("{} tokens, {speed:.2} tokens/s", options.length));
     Ok(())
-}
-
-/// The text, with what could command a terminal spelled out: the tokens may be
-/// a stranger's.
-fn visible(text: &str) -> String {
-    let plain = |c: &char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    let spell = |c: char| match plain(&c) {
-        true => c.to_string(),
-        false => c.escape_default().to_string(),
-    };
-    text.chars().map(spell).collect()
 }

@@ -3,6 +3,8 @@
 //! `cargo run --example shakespeare` needs nothing else: the sonnets are in the
 //! program, and the defaults take about a minute on two cores.
 
+mod terminal;
+
 use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ use microgpt::training::{
 };
 use ndarray::Dimension;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+use terminal::{nobody_reads, start_threads, visible, warn};
 
 /// Hands the memory of one step to the next without asking the system again.
 #[global_allocator]
@@ -228,17 +231,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whoever reads the output may stop at any time, as `head` does.
-fn nobody_reads(error: &(dyn std::error::Error + 'static)) -> bool {
-    let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Says it to whoever reads the errors, if anybody does.
-fn warn(text: &str) {
-    let _ = writeln!(stderr(), "{text}");
-}
-
 fn run(options: &Options) -> Result<ExitCode, Error> {
     if let Some(path) = &options.inspect {
         inspect(path)?;
@@ -424,17 +416,6 @@ fn write(
     Ok(())
 }
 
-/// The text, with what could command a terminal spelled out: the characters
-/// may be a stranger's.
-fn visible(text: &str) -> String {
-    let plain = |c: &char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    let spell = |c: char| match plain(&c) {
-        true => c.to_string(),
-        false => c.escape_default().to_string(),
-    };
-    text.chars().map(spell).collect()
-}
-
 /// A new run.
 fn trainer(model: Gpt, recipe: &Recipe, seed: u64) -> Result<Trainer, Error> {
     let config = TrainConfig {
@@ -589,20 +570,6 @@ fn inspect(path: &Path) -> Result<(), Error> {
         writeln!(out, "{:>10} {name} {shape:?}", tensor.data.len())?;
     }
     Ok(())
-}
-
-/// Starts the threads that rayon will use, this one among them.
-fn start_threads(threads: Option<usize>) -> Result<usize, Error> {
-    let available = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let threads = threads.unwrap_or(available);
-    if !(1..=1024).contains(&threads) {
-        Err(format!("--threads {threads}: give a number from 1 to 1024"))?;
-    }
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .use_current_thread()
-        .build_global()?;
-    Ok(threads)
 }
 
 /// The text to learn.

@@ -3,13 +3,15 @@
 //! What needs Python runs where `MICROGPT_PYTHON` names one that has `torch`
 //! and `transformers`, and says elsewhere that it was skipped.
 
+mod desk;
+
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allocation_counter::measure;
+use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
@@ -23,26 +25,6 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use serde_json::{Value, json};
 
 const SONNETS: &str = include_str!("../chapters-code/data/sonnets.txt");
-
-/// A folder of the test's own, gone when dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("microgpt-{}-{number}-{name}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A Python that has `torch` and `transformers`, if somebody named one.
 fn python(script: &str) -> Option<Command> {
@@ -386,20 +368,17 @@ fn an_imported_model_goes_on_learning() {
     assert!(first > 5.7 && last < 2.9, "{first}, then {last}");
 }
 
-/// The text with no line longer than 72 characters, but for long words.
-fn wrap(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().unwrap();
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.len() + word.len() < 72 {
-            *line += &format!(" {word}");
-        } else {
-            lines.push(word.to_string());
-        }
-    }
-    lines.iter().map(|line| format!("    {line}\n")).collect()
+/// A model that knows three characters, and nothing of them.
+fn untrained() -> (Gpt, CharTokenizer) {
+    let config = GptConfig {
+        n_layer: 1,
+        n_head: 1,
+        n_embd: 4,
+        block_size: 4,
+        vocab_size: 3,
+    };
+    let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    (model, CharTokenizer::new("abc").unwrap())
 }
 
 /// A copy of a folder of `make.py`, to be damaged.
@@ -679,15 +658,7 @@ fn other_tokens_than_characters_are_refused_with_a_sentence() {
             fs::read(Path::new(FOLDERS).join("f32-tokens/tokenizer.json"));
         folder.write("tokenizer.json", bytes.unwrap());
     };
-    let tokenizer = CharTokenizer::new("abc").unwrap();
-    let config = GptConfig {
-        n_layer: 1,
-        n_head: 1,
-        n_embd: 4,
-        block_size: 4,
-        vocab_size: 3,
-    };
-    let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let (model, tokenizer) = untrained();
     let damages: [Damage; 6] = [
         ("none", &|folder| {
             fs::remove_file(folder.0.join("tokenizer.json")).unwrap()
@@ -722,16 +693,7 @@ fn other_tokens_than_characters_are_refused_with_a_sentence() {
 
 #[test]
 fn nothing_is_written_over_and_nothing_half_is_left() {
-    let (folder, tokenizer) =
-        (Folder::new("there"), CharTokenizer::new("abc").unwrap());
-    let config = GptConfig {
-        n_layer: 1,
-        n_head: 1,
-        n_embd: 4,
-        block_size: 4,
-        vocab_size: 3,
-    };
-    let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let (folder, (model, tokenizer)) = (Folder::new("there"), untrained());
     let again = |path: &Path| export(path, &model, &tokenizer);
     assert_eq!(
         refusal(&folder, again),

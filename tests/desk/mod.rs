@@ -1,14 +1,17 @@
-//! What the tests of checkpoints share: a folder that is gone when they are, and
-//! a narrow page to print on.
+//! What the tests of files share: a folder that is gone when they are, and a
+//! narrow page to print on.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A folder of the test's own, gone when dropped.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
     pub fn new(name: &str) -> Self {
-        let name = format!("microgpt-{}-{name}", std::process::id());
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("microgpt-{}-{number}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
