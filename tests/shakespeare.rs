@@ -492,6 +492,22 @@ fn in_a_read_only_folder_a_run_can_be_read_and_not_kept() {
 
 /// Any text will do, however odd: it is learned, saved, gone on with and
 /// written. What is no text, or too little, is refused.
+/// The last tenth, and of a long text the end of it.
+#[test]
+fn of_a_long_text_200_000_characters_are_kept_to_validate_with() {
+    let folder = Folder::new("long");
+    for (length, parts) in [
+        (1_000_000, "900,000 to train on, 100,000 to validate with"),
+        (2_100_000, "1,900,000 to train on, 200,000 to validate with"),
+    ] {
+        let text = "abcdefghi\n".repeat(length / 10);
+        std::fs::write(folder.0.join("long.txt"), text).unwrap();
+        let said =
+            succeed(&folder, &format!("--data long.txt --steps 0 {TINY}"));
+        assert!(said.contains(parts), "{said}");
+    }
+}
+
 #[test]
 fn any_text_is_learned_however_odd() {
     let folder = Folder::new("corpora");
