@@ -606,9 +606,7 @@ fn every_damaged_file_of_weights_is_refused_with_a_sentence() {
         ],
     );
     assert_snapshot!("weights", said);
-    let other = Folder(Path::new(FOLDERS).join("f32-head-other"));
-    let said = refusal(&other, load);
-    std::mem::forget(other); // it is no copy
+    let said = refusal(&copy("f32-head-other"), load);
     assert_snapshot!("head", wrap(&said));
 }
 
