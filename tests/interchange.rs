@@ -707,6 +707,23 @@ fn nothing_is_written_over_and_nothing_half_is_left() {
     assert!(!folder.0.join("a").exists());
 }
 
+/// Of a path, Linux takes 4,095 bytes: enough for this folder, and too few for
+/// a file in it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_folder_that_cannot_be_filled_is_not_left() {
+    let (folder, (model, tokenizer)) = (Folder::new("deep"), untrained());
+    let mut path = folder.0.clone();
+    while path.as_os_str().len() < 4095 - 10 {
+        let left = 4095 - 5 - path.as_os_str().len();
+        path.push("d".repeat(left.min(200)));
+    }
+    let said = export(&path, &model, &tokenizer).unwrap_err().to_string();
+    assert!(said.contains("model.safetensors: cannot write: "), "{said}");
+    assert!(path.parent().unwrap().exists());
+    assert!(!path.exists());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 500,
