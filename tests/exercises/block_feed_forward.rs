@@ -1,6 +1,6 @@
 use crate::double::embeddings::normal;
 use crate::double::orientation::{flat, numerical_gradient};
-use crate::{assert_close, exercise};
+use crate::{assert_close, assert_predicted, close, exercise};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The answers asked for.
@@ -20,11 +20,15 @@ fn predict(answers: Answers) {
             (((x[0] - mean).powi(2) + (x[1] - mean).powi(2)) / 2.0).sqrt();
         x.map(|x| (x - mean) / spread)
     };
-    assert_eq!(answers.small, norm([3.0, 5.0]));
-    assert_eq!(answers.large, norm([30.0, 50.0]));
+    let hint = "small: take the mean off, then divide by the spread";
+    assert_predicted(answers.small == norm([3.0, 5.0]), hint);
+    let hint = "large: ten times the row has ten times the spread";
+    assert_predicted(answers.large == norm([30.0, 50.0]), hint);
     let dx = numerical_gradient(&[3.0, 5.0], 1e-5, |x| norm([x[0], x[1]])[0]);
-    assert_close(answers.dx[0], dx[0], 1e-6, "the first");
-    assert_close(answers.dx[1], dx[1], 1e-6, "the second");
+    for (answer, dx) in answers.dx.iter().zip(dx) {
+        let hint = "dx: what may a row of two still do?";
+        assert_predicted(close(*answer, dx, 1e-6), hint);
+    }
 }
 exercise!(
     block_feed_forward_predict,

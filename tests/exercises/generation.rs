@@ -1,5 +1,5 @@
 use crate::double::generation::Sampler;
-use crate::{assert_close, exercise};
+use crate::{assert_close, assert_predicted, close, exercise};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 /// The answers asked for.
@@ -21,11 +21,14 @@ fn share(temperature: f64, top_k: Option<usize>, id: u16) -> f64 {
 }
 
 fn predict(answers: Answers) {
-    assert_close(answers.third, share(0.5, None, 2), 1e-9, "the third");
-    assert_close(answers.second, share(1.0, Some(2), 1), 1e-9, "the second");
+    let hint = "third: dividing a logarithm by ½ squares what it is of";
+    assert_predicted(close(answers.third, share(0.5, None, 2), 1e-9), hint);
+    let hint = "second: who is left, and what do they sum to?";
+    assert_predicted(close(answers.second, share(1.0, Some(2), 1), 1e-9), hint);
     // A move reads 128 rows for one character, and 128 follow with one each
     let positions = (128.0 + 128.0) / 129.0;
-    assert_close(answers.positions, positions, 0.05, "positions");
+    let hint = "positions: count from one move of the window to the next";
+    assert_predicted(close(answers.positions, positions, 0.05), hint);
 }
 exercise!(generation_predict, super::predict, generation::ANSWERS);
 

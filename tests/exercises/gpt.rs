@@ -2,7 +2,7 @@ use crate::double::Matrix;
 use crate::double::embeddings::normal;
 use crate::double::gpt::{self, Gpt, GptConfig};
 use crate::double::orientation::{flat, numerical_gradient};
-use crate::{assert_close, exercise};
+use crate::{assert_close, assert_predicted, close, exercise};
 use ndarray::array;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
@@ -24,14 +24,17 @@ fn predict(answers: Answers) {
         block_size: 1024,
         vocab_size: 50257,
     };
-    assert_eq!(Some(answers.parameters), medium.num_params());
+    let hint = "parameters: two tables, the blocks, the last norm";
+    assert_predicted(Some(answers.parameters) == medium.num_params(), hint);
     let (_, slope) = gpt::cross_entropy(array![[7.0, 7.0, 7.0]], &[2], 1.0);
     for (answer, slope) in answers.slope.iter().zip(&slope) {
-        assert_close(*answer, *slope, 1e-9, "p − y");
+        let hint = "slope: equal scores have equal shares; then p − y";
+        assert_predicted(close(*answer, *slope, 1e-9), hint);
     }
     let (v, c) = (f64::from(50257), f64::from(1024));
     let loss = v.ln() + c * 0.02 * 0.02 / 2.0;
-    assert_close(answers.first_loss, loss, 0.01, "the first loss");
+    let hint = "first loss: ignorance, and what the spread of scores adds";
+    assert_predicted(close(answers.first_loss, loss, 0.01), hint);
 }
 exercise!(gpt_predict, super::predict, gpt::ANSWERS);
 

@@ -1,7 +1,7 @@
 use crate::double::embeddings::normal;
 use crate::double::gpt::{Gpt, GptConfig};
 use crate::double::training::{AdamW, LrSchedule, clip};
-use crate::{assert_close, exercise};
+use crate::{assert_close, assert_predicted, close, exercise};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The answers asked for.
@@ -38,17 +38,20 @@ fn predict(answers: Answers) {
     grad.norm.bias[0] = -0.002;
     optimizer.step(&mut model, &grad, 0.01);
     let change = model.norm.bias[0] - before;
-    assert_close(answers.change, change, 1e-6, "the first step");
+    let hint = "change: how does the first step depend on the slope's size?";
+    assert_predicted(close(answers.change, change, 1e-6), hint);
 
     grad.norm.bias[0] = 6.0;
     grad.norm.bias[1] = 8.0;
     clip(&mut grad, 1.0);
     for (i, answer) in answers.clipped.iter().enumerate() {
-        assert_close(*answer, grad.norm.bias[i], 1e-9, "a clipped slope");
+        let hint = "clipped: the direction stays, and the length is one";
+        assert_predicted(close(*answer, grad.norm.bias[i], 1e-9), hint);
     }
     let (max_lr, min_lr, warmup, steps) = (0.002, 0.0, 0, 100);
     let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
-    assert_close(answers.rate, schedule.at(50), 1e-9, "the rate");
+    let hint = "rate: where is a cosine at half of its way?";
+    assert_predicted(close(answers.rate, schedule.at(50), 1e-9), hint);
 }
 exercise!(training_predict, super::predict, training::ANSWERS);
 

@@ -2,7 +2,7 @@ use crate::double::Matrix;
 use crate::double::embeddings::normal;
 use crate::double::orientation::{flat, softmax};
 use crate::double::transformer_block::attend;
-use crate::{assert_close, exercise};
+use crate::{assert_close, assert_predicted, close, exercise};
 use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -21,10 +21,12 @@ fn predict(answers: Answers) {
     let (mut att, mut y) = (Matrix::zeros((4, 4)), Matrix::zeros((4, 2)));
     attend([&q, &k, &v], &mut att, &mut y);
     for (found, expected) in answers.weights.iter().zip(att.row(2)) {
-        assert_close(*found, *expected, 1e-2, "a weight");
+        let hint = "weights: which scores are equal, and how many count?";
+        assert_predicted(close(*found, *expected, 1e-2), hint);
     }
     for (found, expected) in answers.output.iter().zip(y.row(2)) {
-        assert_close(*found, *expected, 1e-2, "the output");
+        let hint = "output: the mean of the values, under these weights";
+        assert_predicted(close(*found, *expected, 1e-2), hint);
     }
 }
 exercise!(
