@@ -381,6 +381,27 @@ fn untrained() -> (Gpt, CharTokenizer) {
     (model, CharTokenizer::new("abc").unwrap())
 }
 
+/// What is in these files, `transformers` alone can judge, in a test further
+/// up that few will run; since it did, not a word has changed.
+#[test]
+fn the_words_around_the_weights_are_those_that_transformers_read() {
+    let (model, tokenizer) = untrained();
+    let folder = Folder::new("words");
+    let path = folder.0.join("model");
+    export(&path, &model, &tokenizer).unwrap();
+    let mut words = String::new();
+    for name in [
+        "config.json",
+        "generation_config.json",
+        "tokenizer_config.json",
+        "tokenizer.json",
+    ] {
+        let content = fs::read_to_string(path.join(name)).unwrap();
+        words += &format!("{name} {content}");
+    }
+    insta::assert_snapshot!("words", words);
+}
+
 /// A copy of a folder of `make.py`, to be damaged.
 fn copy(name: &str) -> Folder {
     let copied = Folder::new(name);
