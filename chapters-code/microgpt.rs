@@ -529,7 +529,7 @@ pub mod embeddings {
     }
 
     impl Embeddings {
-        /// Draws both tables from `N(0, 0.02²)`, as GPT-2 does.
+        /// Draws both tables from `N(0, 0.02²)`, as the first GPT does.
         pub fn new(
             vocab_size: usize,
             block_size: usize,

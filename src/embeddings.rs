@@ -40,9 +40,10 @@ pub struct EmbeddingsCache {
 
 // ANCHOR: embeddings_new
 impl Embeddings {
-    /// Draws both tables from `N(0, 0.02²)`, as GPT-2 does.
+    /// Draws both tables from `N(0, 0.02²)`, as the first GPT does.
     ///
-    /// Radford et al. (2018), §4.1.
+    /// Radford et al. (2018), §4.1. (The published code of GPT-2 draws the
+    /// positions with 0.01.)
     pub fn new(
         vocab_size: usize,
         block_size: usize,

@@ -58,7 +58,7 @@ impl Sampler {
     /// Exactly `top_k` of them (or all there are): among equal scores, the
     /// smaller id comes first. Temperature 0 leaves one.
     ///
-    /// Top-k: Fan, Lewis & Dauphin (2018), §5.1.
+    /// Top-k: Fan, Lewis & Dauphin (2018), §5.4.
     ///
     /// # Panics
     /// If there are no scores.

@@ -208,7 +208,7 @@ impl Gpt {
     /// If `t` does not divide `N` or is above `block_size`, or an id is not
     /// below `vocab_size`.
     ///
-    /// Weight tying: Press & Wolf (2017), §2.
+    /// Weight tying: Press & Wolf (2017), §3.
     pub fn forward(&self, ids: &[u16], t: usize) -> (Matrix, GptCache) {
         let (mut x, embeddings) = self.embeddings.forward(ids, t); // [N, C]
         let mut blocks = Vec::with_capacity(self.blocks.len());

@@ -96,8 +96,7 @@ pub type Matrix = ndarray::Array2<Float>;
 /// Relative error below 3e-7, a few units in the last place. Arguments are
 /// held to ±87, where `f32` ends; `NaN` stays `NaN`.
 ///
-/// The splitting is Cody & Waite's (*Software Manual for the Elementary
-/// Functions*, 1980, ch. 6).
+/// The splitting: Cody & Waite (1980), ch. 6.
 #[inline]
 pub fn exp(x: Float) -> Float {
     const ROUND: f32 = 12_582_912.0; // 1.5·2²³: adding it rounds to an integer

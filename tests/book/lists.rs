@@ -134,14 +134,21 @@ impl Source {
     }
 }
 
-/// The years of citations, `(2017)` or `(Name, 2017)`, and where they stand.
+/// The years of citations, `(2017)`, `(Name, 2017)` or `[Name, 2017]`, and
+/// where they stand.
 fn years(text: &str) -> Vec<(usize, String)> {
-    let closed = text.match_indices(')').filter_map(|(end, _)| {
+    let closed = text.char_indices().filter_map(|(end, close)| {
+        let (open, alone) = match close {
+            ')' => ('(', true),
+            ']' => ('[', false),
+            _ => return None,
+        };
         let year = text.get(end.checked_sub(4)?..end)?;
-        let before = text[..end - 4].rfind('(').map(|at| at + 1)?;
+        let before = text[..end - 4].rfind(open).map(|at| at + 1)?;
         let within = &text[before..end - 4];
         let name = within.starts_with(char::is_uppercase);
-        let cites = within.is_empty() || name && within.ends_with(", ");
+        let cites =
+            alone && within.is_empty() || name && within.ends_with(", ");
         let recent = year.starts_with("19") || year.starts_with("20");
         let digits = year.bytes().all(|c| c.is_ascii_digit());
         (cites && recent && digits).then(|| (end, year.to_string()))
