@@ -370,9 +370,8 @@ fn measured(model: &Gpt) -> Vec<Vec<Float>> {
 /// Whether a derived gradient is the measured one, to seven digits.
 fn agree(derived: &[Float], measured: &[Float]) -> bool {
     let size = measured.iter().fold(0.0, |a: Float, b| a.max(b.abs()));
-    let pairs = derived.iter().zip(measured);
-    let worst = pairs.fold(0.0, |w: Float, (a, b)| w.max((a - b).abs()));
-    worst <= 1e-7 * size.max(1e-3)
+    let mut pairs = derived.iter().zip(measured);
+    pairs.all(|(a, b)| (a - b).abs() <= 1e-7 * size.max(1e-3))
 }
 
 fn check() -> Result<(), Box<dyn Error>> {

@@ -107,16 +107,16 @@ fn twenty_steps(
 }
 // ANCHOR_END: twenty_steps
 
-/// The largest difference, relative to the largest number of its tensor.
+/// The largest difference, relative to the largest number of its tensor; NaN,
+/// which `max` would pass over, is the largest of all.
 fn apart(a: &double::gpt::Gpt, b: &double::gpt::Gpt) -> f64 {
-    let mut worst = 0.0f64;
-    for (a, b) in a.tensors().into_iter().zip(b.tensors()) {
+    let tensors = a.tensors().into_iter().zip(b.tensors());
+    let apart = tensors.flat_map(|(a, b)| {
         let size = a.data.iter().fold(1e-300, |m: f64, x| m.max(x.abs()));
         let pairs = a.data.iter().zip(b.data);
-        let most = pairs.fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()));
-        worst = worst.max(most / size);
-    }
-    worst
+        pairs.map(move |(a, b)| (a - b).abs() / size)
+    });
+    apart.max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
 // ANCHOR: timing

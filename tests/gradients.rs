@@ -43,8 +43,9 @@ fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
+/// The largest entry, or NaN if one is: `max` would pass it over.
 fn size(x: &[Float]) -> Float {
-    x.iter().fold(0.0, |a, b| a.max(b.abs()))
+    x.iter().map(|x| x.abs()).max_by(Float::total_cmp).unwrap_or(0.0)
 }
 
 // ANCHOR: error
@@ -377,6 +378,13 @@ fn model_gradients_match_finite_differences() {
 
 /// The mistakes of the field, made on purpose: each must be rejected by a wide
 /// margin, or the tolerances above would prove little.
+#[test]
+fn what_is_not_a_number_agrees_with_nothing() {
+    let (some, none) = ([1.0, Float::NAN], [1.0, 1.0]);
+    assert!(error(&some, &none).is_nan());
+    assert!(error(&none, &some).is_nan());
+}
+
 #[test]
 fn tolerances_stand_between_truth_and_mistake() {
     // The true errors: attention and LayerNorm

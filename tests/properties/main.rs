@@ -85,14 +85,17 @@ fn double_model(
     model
 }
 
-/// The largest difference between two lists of numbers of the same length.
+/// The largest difference between two lists of numbers of the same length; NaN,
+/// which `max` would pass over, is the largest of all.
 fn apart(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
-    a.iter().zip(b).fold(0.0, |worst, (a, b)| worst.max((a - b).abs()))
+    let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    apart.max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
 /// The largest difference between two models.
 fn models_apart(a: &double::gpt::Gpt, b: &double::gpt::Gpt) -> f64 {
     let tensors = a.tensors().into_iter().zip(b.tensors());
-    tensors.map(|(a, b)| apart(a.data, b.data)).fold(0.0, f64::max)
+    let apart = tensors.map(|(a, b)| apart(a.data, b.data));
+    apart.max_by(f64::total_cmp).unwrap_or(0.0)
 }

@@ -256,7 +256,7 @@ fn asymmetry(
         (row(grad.proj.bias), row(changed.proj.bias)),
     ];
     let off = pairs.iter().map(|(a, b)| apart(flat(a), flat(b)));
-    off.fold(0.0, f64::max)
+    off.max_by(f64::total_cmp).unwrap()
 }
 
 /// A rotation, or a reflection: random columns, each made orthogonal to those
