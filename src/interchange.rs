@@ -478,9 +478,8 @@ fn read_numbers(
 
 /// A number of half precision: a sign, five bits of exponent, ten of fraction.
 ///
-/// An exponent is kept with an offset, of 15 here and of 127 in an `f32`. So the
-/// same bits, put where an `f32` has its own, say `2¹²⁷⁻¹⁵ = 2¹¹²` times too
-/// little.
+/// An exponent is kept with an offset, 15 here and 127 in an `f32`. So the same
+/// bits, put where an `f32` has its own, say `2¹²⁷⁻¹⁵ = 2¹¹²` times too little.
 fn from_half(bits: u16) -> f32 {
     if bits & 0x7c00 == 0x7c00 {
         return f32::NAN; // or infinite
