@@ -484,7 +484,7 @@ impl Record {
 // ANCHOR: restore
 impl Record {
     /// The run of a record, with tensors yet to be filled, if it is a run and
-    /// if `bytes` of tensors are about as many as it needs.
+    /// if `bytes` of tensors are as many as it needs.
     fn restore(
         &self,
         bytes: usize,
@@ -499,8 +499,7 @@ impl Record {
         }
         config.validate()?;
         let params = config.num_params().unwrap_or(usize::MAX);
-        if params > bytes / 6 {
-            // Half of what they take: too little even with a tensor missing
+        if params > bytes / 12 {
             return fail(ContentError::TooFew(params, bytes));
         }
         let mut rng = ChaCha8Rng::from_seed(self.batches.seed);

@@ -478,8 +478,8 @@ fn read_numbers(
 
 /// A number of half precision: a sign, five bits of exponent, ten of fraction.
 ///
-/// Put where an `f32` has its own, they say it too small by the difference of
-/// the two offsets, `2¹¹²`.
+/// An exponent is kept with an offset, 15 here and 127 in an `f32`. So the same
+/// bits, put where an `f32` has its own, say `2¹²⁷⁻¹⁵ = 2¹¹²` times too little.
 fn from_half(bits: u16) -> f32 {
     if bits & 0x7c00 == 0x7c00 {
         return f32::NAN; // or infinite

@@ -234,7 +234,7 @@ fn every_forged_record_is_refused_with_a_sentence() {
         ("a width beyond the file", "/config/n_embd", json!(4096)),
         ("more layers than the file", "/config/n_layer", json!(4)),
         ("a width that is negative", "/config/n_embd", json!(-1)),
-        ("another context", "/config/block_size", json!(5)),
+        ("another context", "/config/block_size", json!(3)),
         ("an empty vocabulary", "/vocabulary", json!("")),
         ("a vocabulary out of order", "/vocabulary", json!("ba")),
         ("a character twice", "/vocabulary", json!("aab")),

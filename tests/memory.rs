@@ -110,6 +110,7 @@ fn no_file_makes_the_reader_take_more_than_its_size_warrants() {
     let text = String::from_utf8(good[8..8 + header].to_vec()).unwrap();
     let huge = [
         ("n_layer\\\":3", "n_layer\\\":3000000"),
+        ("n_layer\\\":3", "n_layer\\\":5"),
         ("n_embd\\\":64", "n_embd\\\":64000"),
         ("block_size\\\":32", "block_size\\\":3200000000"),
         ("batch_size\\\":3", "batch_size\\\":300000000"),

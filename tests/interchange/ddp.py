@@ -15,7 +15,7 @@ dist.init_process_group("gloo")  # "nccl" where each has a GPU
 torch.manual_seed(dist.get_rank())  # each draws windows of its own
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = GPT2LMHeadModel.from_pretrained(folder).train()
-shared = DistributedDataParallel(model)  # adds the gradients up
+shared = DistributedDataParallel(model)  # takes the mean of their gradients
 optimizer = torch.optim.AdamW(shared.parameters(), 1e-3, betas=(0.9, 0.99))
 
 ids = torch.tensor(tokenizer(open(text).read()).input_ids)

@@ -43,8 +43,8 @@ fn differences(output: &str) -> Vec<f64> {
     words.filter_map(|word| word.parse().ok()).collect()
 }
 
-/// The sums are the same but for the order in which they are added. Counting
-/// one rank's share wrongly gives 0.1 and more.
+/// The sums are the same but for the order in which they are added. Divided by
+/// the number of ranks, parts that are not equal give 0.08 and more.
 fn assert_equal(output: &str) {
     let differences = differences(output);
     assert_eq!(differences.len(), 11, "{output}");
