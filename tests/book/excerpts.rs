@@ -258,6 +258,36 @@ fn no_record(
     }
 }
 
+/// A snapshot in several blocks is cut before a line at column 0, where its
+/// next entry begins: cut elsewhere, a heading is left behind by its text.
+pub fn snapshots_are_cut_between_entries(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for page in &book.pages {
+        for include in &page.includes {
+            let path = resolve(&page.path, &include.target);
+            let path = path.filter(|path| path.ends_with(".snap"));
+            let text = path.and_then(|path| book.files.get(&path));
+            let (Some(text), Part::Lines(first, last)) = (text, &include.part)
+            else {
+                continue;
+            };
+            let within = |cut: &usize| {
+                let mut lines = text.lines().skip(HEADER.len() + 1);
+                let behind = cut.checked_sub(HEADER.len() + 2);
+                let line = behind.and_then(|cut| lines.nth(cut));
+                line.is_some_and(|line| line.starts_with(' '))
+            };
+            let cuts = [Some(*first), last.map(|last| last + 1)];
+            if let Some(cut) = cuts.into_iter().flatten().find(within) {
+                let target = &include.target;
+                let said = format!("{target} is cut within an entry, at {cut}");
+                breaches.push(breach(&page.path, include.line, said));
+            }
+        }
+    }
+    breaches
+}
+
 /// What does not fit is not read.
 pub fn excerpts_fit_the_page(book: &Book) -> Vec<Breach> {
     let mut breaches = Vec::new();

@@ -62,13 +62,14 @@ fn except(
 
 type Law = fn(&Book) -> Vec<Breach>;
 
-const LAWS: [(&str, Law); 23] = [
+const LAWS: [(&str, Law); 24] = [
     ("every_include_resolves", every_include_resolves),
     ("anchors_hold_whole_items", anchors_hold_whole_items),
     ("every_anchor_is_shown", every_anchor_is_shown),
     ("every_public_item_is_shown", every_public_item_is_shown),
     ("rust_is_included_never_typed", rust_is_included_never_typed),
     ("outputs_are_included_never_typed", outputs_are_included_never_typed),
+    ("snapshots_are_cut_between_entries", snapshots_are_cut_between_entries),
     ("excerpts_fit_the_page", excerpts_fit_the_page),
     ("prose_repeats_no_output", prose_repeats_no_output),
     ("functions_named_are_there", functions_named_are_there),
