@@ -79,6 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("sweep", training::sweep()),
         ("over-fitting", training::over_fitting()),
         ("samples", broad(training::samples())),
+        ("long-samples", broad(training::long_samples())),
         ("samplers", generation::samplers(&after, &tokenizer)?),
         ("boldness", generation::boldness(&after, &tokenizer)?),
         ("cache", generation::cache()),

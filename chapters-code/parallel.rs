@@ -11,7 +11,7 @@ mod double;
 use std::error::Error;
 use std::time::Instant;
 
-use microgpt::parallel::loss_and_grad;
+use microgpt::parallel::{any, loss_and_grad};
 use microgpt::training::sharded_loss_and_grad;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
@@ -43,7 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let _universe = mpi::initialize().ok_or("MPI is running already")?;
     // A rank stands for a machine; here it is one thread
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
-    let ranks = SimpleCommunicator::world().size();
+    let world = SimpleCommunicator::world();
+    let ranks = world.size();
+    // One rank's yes is everybody's
+    assert!(any(world.rank() + 1 == ranks) && !any(false));
     let machine = last_machine()?;
     say!("[ranks]\n{ranks}, the last on {machine}");
     equality()?;

@@ -636,6 +636,16 @@ fn every_damaged_file_of_weights_is_refused_with_a_sentence() {
 }
 
 #[test]
+fn half_precision_has_a_zero_and_knows_infinity() {
+    let folder = copy("f16-no-head");
+    folder.forge(|_, data| data[..2].fill(0));
+    import(&folder.0).expect("zero is a number");
+    folder.forge(|_, data| data[..2].copy_from_slice(&[0x00, 0x7c]));
+    let said = refusal(&folder, import);
+    assert!(said.contains("holds what is not a finite number"), "{said}");
+}
+
+#[test]
 fn every_damaged_index_is_refused_with_a_sentence() {
     const INDEX: &str = "model.safetensors.index.json";
     let second = "model-00002-of-00004.safetensors";

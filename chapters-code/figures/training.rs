@@ -6,10 +6,12 @@ use crate::experiments::double::orientation::ladder;
 use crate::experiments::double::training::{LrSchedule, split};
 
 const SWEEP: &str = include_str!("../../book/runs/sweep.txt");
-const LONG: &str = include_str!("../../book/runs/tinyshakespeare-long.txt");
 const LESS_DECAY: &str =
     include_str!("../../book/runs/tinyshakespeare-long-decay-0.3.txt");
-const RUNGS: &str = include_str!("../../book/runs/rungs-sonnets.txt");
+const LONG: &str = include_str!("../../book/runs/tinyshakespeare-long.txt");
+const SONNETS_RUNGS: &str = include_str!("../../book/runs/rungs-sonnets.txt");
+const LONG_RUNGS: &str =
+    include_str!("../../book/runs/rungs-tinyshakespeare.txt");
 
 const FAINT: &str = "currentColor\" stroke-opacity=\"0.15";
 
@@ -231,16 +233,67 @@ pub fn samples() -> String {
     );
     let x_at = |step: f64| 96.0 + 58.0 * (1.0 + step / 10.0).ln();
     let y_at = |loss: f64| 60.0 + 150.0 * (4.15 - loss);
-    for (name, loss) in sonnet_rungs() {
-        if ["5-gram", "6-gram"].contains(&name) {
-            continue; // too near to the others to be read
-        }
+    let apart = |name| !["5-gram", "6-gram"].contains(&name); // to be read
+    let shown = sonnet_rungs().into_iter().filter(|rung| apart(rung.0));
+    rungs(&mut svg, shown, y_at);
+    descent(&mut svg, SONNETS_RUNGS, x_at, y_at);
+    svg.finish()
+}
+
+/// The long run, in the same way.
+pub fn long_samples() -> String {
+    let mut svg = Svg::new(
+        720,
+        440,
+        "A run of an hour, and what it writes on its way",
+        "A falling curve of validation loss that passes below all rungs of \
+         the counting models. Beside its points stand lines of text that the \
+         model wrote there, the last of which read like a play.",
+    );
+    let x_at = |step: f64| 96.0 + 85.0 * (step / 500.0).ln();
+    let y_at = |loss: f64| 40.0 + 330.0 * (2.5 - loss);
+    let mut passed: Vec<_> = LONG_RUNGS
+        .lines()
+        .filter_map(|line| {
+            let (_, below) = line.split_once("  below ")?;
+            let (name, loss) = below.strip_suffix(')')?.split_once(" (")?;
+            Some((name, loss.parse().ok()?))
+        })
+        .filter(|&(_, loss)| loss < 2.5)
+        .collect();
+    passed.dedup();
+    passed.retain(|rung| rung.0 != "6-gram"); // too near to be read
+    rungs(&mut svg, passed.into_iter(), y_at);
+    for step in [500, 1000, 2000, 5000, 18_000] {
+        svg.text(x_at(step as f64), 412.0, Align::Middle, &thousand(step));
+    }
+    svg.text(x_at(3000.0), 434.0, Align::Middle, "step");
+    descent(&mut svg, LONG_RUNGS, x_at, y_at);
+    svg.finish()
+}
+
+/// Lines across, at the losses of counting.
+fn rungs<'a>(
+    svg: &mut Svg,
+    rungs: impl Iterator<Item = (&'a str, f64)>,
+    y_at: impl Fn(f64) -> f64,
+) {
+    for (name, loss) in rungs {
         svg.line(&[(90.0, y_at(loss)), (710.0, y_at(loss))], FAINT, false);
         svg.text(84.0, y_at(loss) + 5.0, Align::End, name);
     }
+}
+
+/// A curve of losses, and the texts beside its points.
+fn descent(
+    svg: &mut Svg,
+    record: &'static str,
+    x_at: impl Fn(f64) -> f64,
+    y_at: impl Fn(f64) -> f64,
+) {
     let mut points = Vec::new();
     let mut labels = Vec::new();
-    for line in RUNGS.lines() {
+    for line in record.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let [_, step, loss, ..] = words[..]
             && line.starts_with("step")
@@ -264,5 +317,4 @@ pub fn samples() -> String {
         svg.styled(x + 12.0, label, Align::Start, style, &shown);
         free = label + 16.0;
     }
-    svg.finish()
 }

@@ -53,6 +53,7 @@ const ELSEWHERE: [(&str, Why); 36] = [
             "tinyshakespeare-S.txt",
             "tinyshakespeare-below-counting.txt",
             "tinyshakespeare-long.txt",
+            "tinyshakespeare-decay-2.txt",
         ]),
     ),
     (
@@ -61,10 +62,14 @@ const ELSEWHERE: [(&str, Why); 36] = [
     ),
     ("cargo run --example variants -- …", Recorded(&["variants.txt"])),
     ("cargo run --example rungs", Recorded(&["rungs-sonnets.txt"])),
+    (
+        "cargo run --example average -- tinyshakespeare.txt…",
+        Recorded(&["averaged-weights.txt"]),
+    ),
     ("cargo test --test zoo -- --ignored --nocapture", Recorded(&["zoo.txt"])),
     ("cargo mutants", Recorded(&["mutants.txt"])),
     (
-        "cargo mutants -j 2 --timeout 60 --file src/gpt.rs",
+        "cargo mutants -j 2 --timeout 60 --re '^src/gpt.rs'",
         Recorded(&["mutants.txt"]),
     ),
     ("cargo +nightly fuzz run checkpoint…", Recorded(&["fuzz.txt"])),
