@@ -3,8 +3,8 @@
 //! `cargo run --example average -- TEXT FILE FILE…`, with the text that the
 //! run has learned.
 
-use std::error::Error;
 use std::path::Path;
+use std::process::ExitCode;
 
 use microgpt::checkpoint::load;
 use microgpt::gpt::Gpt;
@@ -14,25 +14,43 @@ use microgpt::training::{evaluate, split};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> Result<(), Box<dyn Error>> {
+const USAGE: &str =
+    "name a text, then the checkpoints of a run that learned it";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
     let mut arguments = std::env::args().skip(1);
-    let text = arguments.next().ok_or("name a text, then its checkpoints")?;
-    let text = std::fs::read_to_string(text)?;
+    let path = arguments.next().ok_or(USAGE)?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read {path}: {error}"))?;
     let mut mean: Option<Gpt> = None;
-    for (file, count) in arguments.zip(1u8..) {
-        let (trainer, corpus) = load(Path::new(&file))?;
-        let ids = corpus.tokenizer.encode(&text)?;
+    for (file, count) in arguments.zip(1usize..) {
+        let named = |error: &dyn std::fmt::Display| format!("{file}: {error}");
+        let (trainer, corpus) =
+            load(Path::new(&file)).map_err(|e| named(&e))?;
+        let ids = corpus.tokenizer.encode(&text).map_err(|e| named(&e))?;
         let (_, validation) = split(&ids);
-        let loss = evaluate(&trainer.model, validation)?;
-        print!("step {:>6}  {loss:.4}", trainer.step);
+        let measure =
+            |model: &Gpt| evaluate(model, validation).map_err(|e| named(&e));
         let mean = mean.get_or_insert_with(|| trainer.model.clone());
         if mean.config() != trainer.model.config() {
-            return Err(format!("{file}: a model of other sizes").into());
+            return Err(named(&"a model of other sizes than the one before"));
         }
-        add(mean, &trainer.model, f32::from(count));
-        println!("  mean of {count}  {:.4}", evaluate(mean, validation)?);
+        add(mean, &trainer.model, count as f32);
+        let (loss, of_mean) = (measure(&trainer.model)?, measure(mean)?);
+        let step = trainer.step;
+        println!("step {step:>6}  {loss:.4}  mean of {count}  {of_mean:.4}");
     }
-    Ok(())
+    mean.map(drop).ok_or(USAGE.to_owned())
 }
 
 // ANCHOR: add

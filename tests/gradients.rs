@@ -380,9 +380,9 @@ fn model_gradients_match_finite_differences() {
 /// margin, or the tolerances above would prove little.
 #[test]
 fn what_is_not_a_number_agrees_with_nothing() {
-    let (some, none) = ([1.0, Float::NAN], [1.0, 1.0]);
-    assert!(error(&some, &none).is_nan());
-    assert!(error(&none, &some).is_nan());
+    let (broken, sound) = ([1.0, Float::NAN], [1.0, 1.0]);
+    assert!(error(&broken, &sound).is_nan());
+    assert!(error(&sound, &broken).is_nan());
 }
 
 #[test]
