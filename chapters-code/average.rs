@@ -3,12 +3,13 @@
 //! `cargo run --example average -- TEXT FILE FILE…`, with the text that the
 //! run has learned.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
 use microgpt::checkpoint::load;
 use microgpt::gpt::Gpt;
-use microgpt::training::{evaluate, split};
+use microgpt::training::{Average, evaluate, split};
 
 /// Hands the memory of one evaluation to the next.
 #[global_allocator]
@@ -32,34 +33,25 @@ fn run() -> Result<(), String> {
     let path = arguments.next().ok_or(USAGE)?;
     let text = std::fs::read_to_string(&path)
         .map_err(|error| format!("cannot read {path}: {error}"))?;
-    let mut mean: Option<Gpt> = None;
-    for (file, count) in arguments.zip(1usize..) {
-        let named = |error: &dyn std::fmt::Display| format!("{file}: {error}");
+    let mut average: Option<Average> = None;
+    for (file, count) in arguments.zip(1..) {
+        let named = |error: &dyn Display| format!("{file}: {error}");
         let (trainer, corpus) =
             load(Path::new(&file)).map_err(|e| named(&e))?;
         let ids = corpus.tokenizer.encode(&text).map_err(|e| named(&e))?;
         let (_, validation) = split(&ids);
         let measure =
             |model: &Gpt| evaluate(model, validation).map_err(|e| named(&e));
-        let mean = mean.get_or_insert_with(|| trainer.model.clone());
-        if mean.config() != trainer.model.config() {
+        let model = &trainer.model;
+        let over_all = Average::new(model.clone(), 1.0);
+        let average = average.get_or_insert(over_all.map_err(|e| named(&e))?);
+        if average.model.config() != model.config() {
             return Err(named(&"a model of other sizes than the one before"));
         }
-        add(mean, &trainer.model, count as f32);
-        let (loss, of_mean) = (measure(&trainer.model)?, measure(mean)?);
+        average.update(model, count);
+        let (loss, of_mean) = (measure(model)?, measure(&average.model)?);
         let step = trainer.step;
         println!("step {step:>6}  {loss:.4}  mean of {count}  {of_mean:.4}");
     }
-    mean.map(drop).ok_or(USAGE.to_owned())
+    average.map(drop).ok_or(USAGE.to_owned())
 }
-
-// ANCHOR: add
-/// Makes the mean of `n - 1` models into that of `n`: `m ← m + (w − m)/n`.
-fn add(mean: &mut Gpt, model: &Gpt, n: f32) {
-    for (mean, w) in mean.tensors_mut().into_iter().zip(model.tensors()) {
-        for (m, w) in mean.data.iter_mut().zip(w.data) {
-            *m += (w - *m) / n;
-        }
-    }
-}
-// ANCHOR_END: add

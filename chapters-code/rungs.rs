@@ -11,7 +11,9 @@ use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::orientation::{Rung, ladder};
 use microgpt::tokenization::CharTokenizer;
-use microgpt::training::{LrSchedule, TrainConfig, Trainer, evaluate, split};
+use microgpt::training::{
+    Average, LrSchedule, TrainConfig, Trainer, evaluate, split,
+};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// Hands the memory of one step to the next without asking the system again.
@@ -42,11 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let step = trainer.step;
         if step == next || step % 500 == 0 || step == steps {
             next = next.max(step + (step / 60 * 10).max(10));
-            let loss = evaluate(&trainer.model, validation)?;
+            let loss = evaluate(trainer.result(), validation)?;
             let below = rungs.iter().filter(|rung| loss < rung.loss).count();
             println!("step {step:>4}  {loss:.4}{}", words(below, &rungs));
             if below > passed || step == 0 || step == steps {
-                println!("  {:?}", write(&trainer.model, &tokenizer)?);
+                println!("  {:?}", write(trainer.result(), &tokenizer)?);
             }
             passed = passed.max(below);
         }
@@ -59,11 +61,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// A run with the settings of `shakespeare`.
 fn trainer(long: bool, vocab_size: usize) -> Result<Trainer, Box<dyn Error>> {
-    let (n_head, n_embd, block_size) =
-        if long { (8, 256, 256) } else { (4, 128, 64) };
-    let (batch_size, steps) = if long { (8, 8000) } else { (16, 1500) };
-    let (max_lr, weight_decay) = if long { (1.5e-3, 0.6) } else { (3e-3, 0.1) };
-    let n_layer = 4;
+    let (n_embd, block_size) = if long { (256, 256) } else { (128, 64) };
+    let (batch_size, steps) = if long { (8, 18_000) } else { (16, 1500) };
+    let (max_lr, weight_decay) = if long { (2e-3, 2.0) } else { (3e-3, 0.1) };
+    let (n_layer, n_head) = (4, 4);
     let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
     let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(SEED))?;
     let (min_lr, warmup) = (max_lr / 10.0, 100);
@@ -73,6 +74,7 @@ fn trainer(long: bool, vocab_size: usize) -> Result<Trainer, Box<dyn Error>> {
         TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
     let mut trainer = Trainer::new(model, config)?;
     trainer.optimizer.weight_decay = weight_decay;
+    trainer.average = Some(Average::new(trainer.model.clone(), 0.1)?);
     Ok(trainer)
 }
 

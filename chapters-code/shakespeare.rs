@@ -21,8 +21,8 @@ use microgpt::interchange::{self, Fault};
 use microgpt::orientation::{Rung, ladder};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{
-    Evaluation, Event, LrSchedule, PIECE, SHARDS, TrainConfig, TrainError,
-    Trainer, split,
+    Average, Evaluation, Event, LrSchedule, PIECE, SHARDS, TrainConfig,
+    TrainError, Trainer, split,
 };
 use ndarray::Dimension;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -98,6 +98,11 @@ struct Options {
     #[arg(long, help_heading = "Training", value_name = "RATE")]
     #[arg(allow_negative_numbers = true)]
     weight_decay: Option<f32>,
+    /// Evaluate, keep and write with the mean of the weights over this share
+    /// of the steps so far; 0 takes the last weights alone
+    #[arg(long, help_heading = "Training", value_name = "SHARE")]
+    #[arg(allow_negative_numbers = true)]
+    average: Option<f32>,
     /// Steps from one evaluation to the next
     #[arg(long, help_heading = "Training", value_name = "N")]
     eval_interval: Option<usize>,
@@ -145,6 +150,7 @@ struct Recipe {
     steps: usize,
     lr: f32,
     weight_decay: f32,
+    average: f32,
     eval_interval: usize,
 }
 
@@ -172,6 +178,7 @@ fn recipe(
         steps: options.steps.unwrap_or(base.steps),
         lr: options.lr.unwrap_or(base.lr),
         weight_decay: options.weight_decay.unwrap_or(base.weight_decay),
+        average: options.average.unwrap_or(base.average),
         eval_interval: options.eval_interval.unwrap_or(base.eval_interval),
     }
 }
@@ -184,6 +191,7 @@ fn recipe_of(trainer: &Trainer) -> Recipe {
         trainer.config;
     let weight_decay = trainer.optimizer.weight_decay;
     let (steps, lr) = (schedule.steps, schedule.max_lr);
+    let average = trainer.average.as_ref().map_or(0.0, |it| it.share);
     Recipe {
         n_layer,
         n_head,
@@ -193,6 +201,7 @@ fn recipe_of(trainer: &Trainer) -> Recipe {
         steps,
         lr,
         weight_decay,
+        average,
         eval_interval,
     }
 }
@@ -202,15 +211,18 @@ fn preset(preset: Preset) -> Recipe {
     match preset {
         Preset::Quick => Recipe {
             n_layer: 2, n_head: 2, n_embd: 64, block_size: 32, batch_size: 16,
-            steps: 400, lr: 4e-3, weight_decay: 0.1, eval_interval: 100,
+            steps: 400, lr: 4e-3, weight_decay: 0.1, average: 0.1,
+            eval_interval: 100,
         },
         Preset::Standard => Recipe {
             n_layer: 4, n_head: 4, n_embd: 128, block_size: 64, batch_size: 16,
-            steps: 1500, lr: 3e-3, weight_decay: 0.1, eval_interval: 150,
+            steps: 1500, lr: 3e-3, weight_decay: 0.1, average: 0.1,
+            eval_interval: 150,
         },
         Preset::Long => Recipe {
-            n_layer: 4, n_head: 8, n_embd: 256, block_size: 256, batch_size: 8,
-            steps: 8000, lr: 1.5e-3, weight_decay: 0.6, eval_interval: 500,
+            n_layer: 4, n_head: 4, n_embd: 256, block_size: 256, batch_size: 8,
+            steps: 18_000, lr: 2e-3, weight_decay: 2.0, average: 0.1,
+            eval_interval: 500,
         },
     }
 }
@@ -280,7 +292,7 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
     let writing = writing(options, tokenizer, ids[0])?;
 
     let trainer = match resumed {
-        Some(trainer) => again(trainer, &recipe, options),
+        Some(trainer) => again(trainer, &recipe, options)?,
         None => {
             let seed = options.seed.unwrap_or(SEED);
             let fresh =
@@ -335,7 +347,8 @@ fn finished(
         {
             let (trainer, corpus) = load(path)?;
             let seed = trainer.config.seed;
-            Ok(Some((trainer.model, corpus.tokenizer, seed)))
+            let model = trainer.result().clone();
+            Ok(Some((model, corpus.tokenizer, seed)))
         }
         _ => Ok(None),
     }
@@ -427,7 +440,17 @@ fn trainer(model: Gpt, recipe: &Recipe, seed: u64) -> Result<Trainer, Error> {
     };
     let mut trainer = Trainer::new(model, config)?;
     trainer.optimizer.weight_decay = recipe.weight_decay;
+    set_average(&mut trainer, recipe.average)?;
     Ok(trainer)
+}
+
+/// Has a run keep the mean of its models, from here on if it kept none.
+fn set_average(trainer: &mut Trainer, share: f32) -> Result<(), TrainError> {
+    trainer.average = match share {
+        0.0 => None,
+        _ => Some(Average::new(trainer.result().clone(), share)?),
+    };
+    Ok(())
 }
 
 fn schedule(recipe: &Recipe) -> LrSchedule {
@@ -440,14 +463,19 @@ fn schedule(recipe: &Recipe) -> LrSchedule {
 }
 
 /// A run that goes on, with what has been asked to be different.
-fn again(mut trainer: Trainer, recipe: &Recipe, options: &Options) -> Trainer {
+fn again(
+    mut trainer: Trainer,
+    recipe: &Recipe,
+    options: &Options,
+) -> Result<Trainer, TrainError> {
     trainer.config.batch_size = recipe.batch_size;
     trainer.config.eval_interval = recipe.eval_interval;
     if options.steps.is_some() || options.lr.is_some() {
         trainer.config.schedule = schedule(recipe);
     }
     trainer.optimizer.weight_decay = recipe.weight_decay;
-    trainer
+    set_average(&mut trainer, recipe.average)?;
+    Ok(trainer)
 }
 
 fn load(path: &Path) -> Result<(Trainer, Corpus), Error> {
@@ -542,6 +570,13 @@ fn inspect(path: &Path) -> Result<(), Error> {
          decay {decay}, seed {seed}",
         trainer.step, schedule.steps, schedule.max_lr, schedule.min_lr,
     )?;
+    if let Some(Average { share, .. }) = &trainer.average {
+        let percent = 100.0 * share;
+        writeln!(
+            out,
+            "average    of the weights over the last {percent:.0} % of the steps"
+        )?;
+    }
     let loss = |loss: Option<f64>| {
         loss.map_or("none yet".to_owned(), |loss| format!("{loss:.4}"))
     };
@@ -623,6 +658,10 @@ fn check(
         let decay = recipe.weight_decay;
         Err(format!("--weight-decay {decay}: give 0 or a number above"))?;
     }
+    if !(0.0..=1.0).contains(&recipe.average) {
+        let average = recipe.average;
+        Err(format!("--average {average}: give a share, from 0 to 1"))?;
+    }
     let needed = recipe.block_size.saturating_add(1);
     if tokens < needed {
         let error = TrainError::TooShort { tokens, needed };
@@ -659,9 +698,9 @@ fn prompt(
     }
 }
 
-/// An estimate of the memory that training takes: the weights, two moments and
-/// a gradient for each shard, and what the shards in progress keep for their
-/// backward pass.
+/// An estimate of the memory that training takes: the weights and perhaps their
+/// mean, two moments and a gradient for each shard, and what the shards in
+/// progress keep for their backward pass.
 fn training_bytes(recipe: &Recipe, config: GptConfig) -> f64 {
     let params = config.num_params().unwrap_or(usize::MAX) as f64;
     let windows = recipe.batch_size.div_ceil(SHARDS);
@@ -672,7 +711,8 @@ fn training_bytes(recipe: &Recipe, config: GptConfig) -> f64 {
     let block = 18.0 * c + config.n_head as f64 * t; // numbers for a position
     let row = config.n_layer as f64 * block + 2.0 * config.vocab_size as f64;
     let batch = recipe.batch_size as f64 * t; // inputs and targets, 2 bytes each
-    4.0 * (params * (3.0 + shards) + working * windows * t * row + batch)
+    let models = if recipe.average > 0.0 { 4.0 } else { 3.0 };
+    4.0 * (params * (models + shards) + working * windows * t * row + batch)
 }
 
 fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) -> io::Result<()> {
@@ -691,7 +731,16 @@ fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) -> io::Result<()> {
         HumanCount(recipe.steps as u64),
         recipe.batch_size,
         if threads == 1 { "" } else { "s" },
-    )
+    )?;
+    if recipe.average > 0.0 {
+        let percent = 100.0 * recipe.average;
+        writeln!(
+            stdout(),
+            "average   of the weights over the last {percent:.0} % of the \
+             steps: it is evaluated, and writes"
+        )?;
+    }
+    Ok(())
 }
 
 /// Counts, and prints what counting achieves. Of a large text it counts only
@@ -816,7 +865,7 @@ fn train_model(
             steps as f64 * tokens / stepping,
         )?;
     }
-    Ok(Ended { model: Some(trainer.model), unsaved })
+    Ok(Ended { model: Some(trainer.result().clone()), unsaved })
 }
 
 /// How a run ended: with a model, unless somebody interrupted it.

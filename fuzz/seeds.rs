@@ -6,7 +6,7 @@ use std::path::Path;
 
 use microgpt::checkpoint::{Corpus, save};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::training::{LrSchedule, TrainConfig, Trainer};
+use microgpt::training::{Average, LrSchedule, TrainConfig, Trainer};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 fn main() {
@@ -32,7 +32,9 @@ fn main() {
             eval_interval: 4,
             seed: 1,
         };
+        let mean = Average::new(model.clone(), 0.5).expect("a share");
         let mut trainer = Trainer::new(model, config).expect("a run");
+        trainer.average = (n_layer == 2).then_some(mean);
         for end in [0, 5, 9] {
             let enough = |trainer: &Trainer, _| match trainer.step >= end {
                 true => ControlFlow::Break(()),

@@ -1,9 +1,9 @@
 //! # Checkpoints
 //!
-//! An appendix. A run becomes a file and a file a run: the weights, both
-//! moments of the optimizer, the place in the random stream, and what else the
-//! next step depends on. A run that is saved, killed and resumed ends in the
-//! same bits as one that never stopped.
+//! An appendix. A run becomes a file and a file a run: the weights and their
+//! mean, both moments of the optimizer, the place in the random stream, and
+//! what else the next step depends on. A run that is saved, killed and resumed
+//! ends in the same bits as one that never stopped.
 //!
 //! The file may come from anywhere. Whatever is in it, reading it ends in a run
 //! or in a [`CheckpointError`], and takes no more memory than its size warrants.
@@ -28,15 +28,18 @@ use sha2::{Digest, Sha256};
 use super::embeddings::Embeddings;
 use super::gpt::{ConfigError, Gpt, GptConfig, Tensor};
 use super::tokenization::{CharTokenizer, TokenizerError};
-use super::training::{AdamW, LrSchedule, TrainConfig, TrainError, Trainer};
+use super::training::{
+    AdamW, Average, LrSchedule, TrainConfig, TrainError, Trainer,
+};
 use super::transformer_block::{
     Block, CausalSelfAttention, LayerNorm, Linear, Mlp,
 };
 use super::{Float, Matrix, Vector};
 
 // ANCHOR: constants
-/// The version of the format that is written, and the only one that is read.
-pub const VERSION: u32 = 1;
+/// The version of the format that is written. Version 1, which knew no mean of
+/// the weights, is read as well.
+pub const VERSION: u32 = 2;
 
 /// Under which key the record stands in the file's metadata.
 pub const KEY: &str = "microgpt";
@@ -90,6 +93,8 @@ struct Record {
     step: usize,
     losses: (f64, usize),
     best: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    average: Option<Float>,
     batches: Stream,
     sha256: String,
 }
@@ -176,6 +181,7 @@ impl Record {
             step: trainer.step,
             losses: trainer.losses,
             best: trainer.best,
+            average: trainer.average.as_ref().map(|average| average.share),
             batches: Stream {
                 seed: rng.get_seed(),
                 stream: rng.get_stream(),
@@ -190,28 +196,32 @@ impl Record {
 // ANCHOR: tensors
 /// The tensors of a file, in its order, which is that of their names.
 fn tensors(trainer: &Trainer) -> Vec<(String, Tensor<&[Float]>)> {
-    let Trainer { model, optimizer, .. } = trainer;
-    let parts = [
+    let Trainer { model, average, optimizer, .. } = trainer;
+    let average = average.iter().map(|it| ("average.", &it.model));
+    let parts = average.chain([
         ("", model),
         ("mean.", &optimizer.mean),
         ("square.", &optimizer.square),
-    ];
+    ]);
     sorted(parts.map(|(part, tensors)| (part, tensors.tensors())))
 }
 
 /// [`tensors`], to be filled.
 fn tensors_mut(trainer: &mut Trainer) -> Vec<(String, Tensor<&mut [Float]>)> {
-    let Trainer { model, optimizer, .. } = trainer;
-    let parts = [
+    let Trainer { model, average, optimizer, .. } = trainer;
+    let average = average.iter_mut().map(|it| ("average.", &mut it.model));
+    let parts = average.chain([
         ("", model),
         ("mean.", &mut optimizer.mean),
         ("square.", &mut optimizer.square),
-    ];
+    ]);
     sorted(parts.map(|(part, tensors)| (part, tensors.tensors_mut())))
 }
 
-fn sorted<D>(parts: [(&str, Vec<Tensor<D>>); 3]) -> Vec<(String, Tensor<D>)> {
-    let named = parts.into_iter().flat_map(|(part, tensors)| {
+fn sorted<'a, D>(
+    parts: impl Iterator<Item = (&'a str, Vec<Tensor<D>>)>,
+) -> Vec<(String, Tensor<D>)> {
+    let named = parts.flat_map(|(part, tensors)| {
         let name = move |x: &Tensor<D>| format!("{part}{}", x.name);
         tensors.into_iter().map(move |tensor| (name(&tensor), tensor))
     });
@@ -464,7 +474,7 @@ pub(super) fn read_header(
 
 // ANCHOR: parse
 impl Record {
-    /// Reads the record, if it is of this version.
+    /// Reads the record, if it is of a version that is known.
     fn parse(json: &str) -> Result<Self, CheckpointError> {
         #[derive(Deserialize)]
         struct Any {
@@ -473,7 +483,7 @@ impl Record {
         let failed =
             |error: serde_json::Error| ContentError::Record(error.to_string());
         let Any { version } = serde_json::from_str(json).map_err(failed)?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(CheckpointError::Version(version));
         }
         Ok(serde_json::from_str(json).map_err(failed)?)
@@ -499,13 +509,17 @@ impl Record {
         }
         config.validate()?;
         let params = config.num_params().unwrap_or(usize::MAX);
-        if params > bytes / 12 {
-            return fail(ContentError::TooFew(params, bytes));
+        let each = if self.average.is_some() { 16 } else { 12 };
+        if params > bytes / each {
+            return fail(ContentError::TooFew(params, bytes, each));
         }
         let mut rng = ChaCha8Rng::from_seed(self.batches.seed);
         rng.set_stream(self.batches.stream);
         rng.set_word_pos(self.batches.position);
         let mut trainer = Trainer::new(zeros(config), self.training)?;
+        if let Some(share) = self.average {
+            trainer.average = Some(Average::new(zeros(config), share)?);
+        }
         self.set_optimizer(&mut trainer.optimizer);
         (trainer.step, trainer.rng) = (self.step, rng);
         (trainer.losses, trainer.best) = (self.losses, self.best);
@@ -669,7 +683,7 @@ pub enum CheckpointError {
     Header(String),
     /// A safetensors file, but not of a run.
     NoRecord,
-    /// The version (given) is not [`VERSION`].
+    /// The version (given) is above [`VERSION`], or zero.
     Version(u32),
     /// A run, but something in it cannot be.
     Content(ContentError),
@@ -692,8 +706,9 @@ pub enum ContentError {
     Training(TrainError),
     /// So many characters, where the sizes say so many.
     Characters(usize, usize),
-    /// A model of so many parameters in so many bytes.
-    TooFew(usize, usize),
+    /// A model of so many parameters, in so many bytes, where each takes so
+    /// many.
+    TooFew(usize, usize, usize),
     /// The named tensor is not one of such a run.
     Tensor(String, TensorError),
     /// The header names something twice, or in another order or spelling.
@@ -792,8 +807,8 @@ impl fmt::Display for CheckpointError {
             ),
             Self::Version(version) => write!(
                 f,
-                "format {version}, but this program knows only {VERSION}; load \
-                 it with the program that wrote it"
+                "format {version}, but this program knows only 1 to {VERSION}; \
+                 load it with the program that wrote it"
             ),
             Self::Header(error) => write!(f, "the header is damaged: {error}"),
             Self::Content(error) => write!(f, "{error}"),
@@ -820,10 +835,10 @@ impl fmt::Display for ContentError {
                 "a vocabulary of {characters} characters where the sizes say \
                  {vocab_size}"
             ),
-            Self::TooFew(params, bytes) => write!(
+            Self::TooFew(params, bytes, each) => write!(
                 f,
                 "{bytes} bytes of tensors for {params} parameters, which take \
-                 12 each"
+                 {each} each"
             ),
             Self::Tensor(name, error) => write!(f, "tensor {name:?} {error}"),
             Self::Layout => write!(

@@ -1,8 +1,8 @@
 //! # Training
 //!
 //! Batches of random windows, the gradient of a batch on several threads,
-//! clipping, AdamW, a learning rate that rises and falls, and a loop that
-//! reports how it goes.
+//! clipping, AdamW, a learning rate that rises and falls, the mean of the
+//! weights along the way, and a loop that reports how it goes.
 //!
 //! Threads are rayon's: all of them, or those of the pool in which a function
 //! is called. Their number never changes a result.
@@ -289,6 +289,58 @@ impl LrSchedule {
 }
 // ANCHOR_END: schedule_at
 
+// ANCHOR: average
+/// The mean of the models along the last part of a run, whichever step it has
+/// come to.
+///
+/// A model counts in proportion to about the `η`-th power of its step, with
+/// `η = 2/p − 2`, so that the mean is as old as one over the last share `p`.
+///
+/// Polynomial-decay averaging: Shamir & Zhang (2013), eq. 10.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Average {
+    /// The mean.
+    pub model: Gpt,
+    /// Over which share of the steps so far, `p`: from 0 for the last model
+    /// alone to 1 for all alike.
+    pub share: Float,
+}
+// ANCHOR_END: average
+
+// ANCHOR: average_update
+impl Average {
+    /// A mean that begins with `model`.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] if `share` is not from 0 to 1.
+    pub fn new(model: Gpt, share: Float) -> Result<Self, TrainError> {
+        if !(0.0..=1.0).contains(&share) {
+            let (name, problem) = ("average", "must be from 0 to 1");
+            return Err(TrainError::Setting { name, problem });
+        }
+        Ok(Self { model, share })
+    }
+
+    /// Takes in the model `w` after step `n`, which counts from one:
+    /// `a ← a + s·(w − a)` with `s = (2 − p) / (p·n + 2 − 2p)`.
+    ///
+    /// # Panics
+    /// If `model` has another shape than the mean, or `n` is zero.
+    pub fn update(&mut self, model: &Gpt, n: usize) {
+        assert!(n > 0, "steps count from one");
+        let p = self.share;
+        let s = (2.0 - p) / (p * n as Float + 2.0 - 2.0 * p);
+        let tensors = (self.model.tensors_mut(), model.tensors());
+        tensors.into_par_iter().for_each(|(mean, weight)| {
+            assert_eq!(mean.shape, weight.shape, "{}", mean.name);
+            for (a, w) in mean.data.iter_mut().zip(weight.data) {
+                *a += s * (w - *a);
+            }
+        });
+    }
+}
+// ANCHOR_END: average_update
+
 // ANCHOR: evaluate
 /// The mean loss over the whole of `data`, in nats per token.
 ///
@@ -352,6 +404,9 @@ pub struct Trainer {
     pub losses: (f64, usize),
     /// The lowest validation loss so far, in nats per token.
     pub best: Option<f64>,
+    /// The mean of the models so far, if the run is to keep one; as set by the
+    /// caller, and `None` at first.
+    pub average: Option<Average>,
     /// What finds the loss and gradient of a batch:
     /// [`sharded_loss_and_grad`], unless many machines share the work.
     pub gradient: fn(&Gpt, &Batch, &mut Vec<Gpt>) -> Float,
@@ -433,6 +488,7 @@ impl Trainer {
             rng,
             losses: (0.0, 0),
             best: None,
+            average: None,
             gradient: sharded_loss_and_grad,
             grads: Vec::new(),
         })
@@ -466,15 +522,29 @@ impl Trainer {
         let lr = schedule.at(self.step);
         self.optimizer.step(model, grad, lr);
         self.step += 1;
+        if let Some(average) = &mut self.average {
+            average.update(model, self.step);
+        }
         Ok(StepReport { step: self.step - 1, loss, grad_norm, lr })
     }
 }
 // ANCHOR_END: take_step
 
+// ANCHOR: result
+impl Trainer {
+    /// What the run has to show: the mean of its models if it keeps one, and
+    /// the model as it is now if not.
+    pub fn result(&self) -> &Gpt {
+        self.average.as_ref().map_or(&self.model, |average| &average.model)
+    }
+}
+// ANCHOR_END: result
+
 // ANCHOR: run
 impl Trainer {
-    /// Trains to the end of the schedule, and evaluates before the first step,
-    /// every `eval_interval` steps and after the last.
+    /// Trains to the end of the schedule, and evaluates the
+    /// [`result`](Trainer::result) before the first step, every
+    /// `eval_interval` steps and after the last.
     ///
     /// `observe` is told of each step and each evaluation, and may break off.
     ///
@@ -489,7 +559,7 @@ impl Trainer {
         loop {
             let finished = self.step >= self.config.schedule.steps;
             if finished || self.step.is_multiple_of(self.config.eval_interval) {
-                let validation_loss = evaluate(&self.model, validation)?;
+                let validation_loss = evaluate(self.result(), validation)?;
                 let (sum, count) = std::mem::take(&mut self.losses);
                 let train_loss = (count > 0).then(|| sum / count as f64);
                 let best = self.best.unwrap_or(validation_loss);

@@ -11,11 +11,12 @@ use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::checkpoint::{self, CheckpointError, Corpus, KEY, best_path};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::training::{LrSchedule, TrainConfig, Trainer, split};
+use microgpt::training::{Average, LrSchedule, TrainConfig, Trainer, split};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use safetensors::tensor::Metadata;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const TEXT: &str = "to be, or not to be: that is the question\n";
 
@@ -44,6 +45,8 @@ fn run() -> (Trainer, Corpus, Vec<u16>) {
     let optimizer = &mut trainer.optimizer; // of which nothing is a default
     (optimizer.beta1, optimizer.beta2) = (0.85, 0.95);
     (optimizer.epsilon, optimizer.weight_decay) = (1e-7, 0.2);
+    let average = Average::new(trainer.model.clone(), 0.3).unwrap();
+    trainer.average = Some(average);
     let ids = corpus.tokenizer.encode(&text).unwrap();
     (trainer, corpus, ids)
 }
@@ -93,6 +96,33 @@ fn file() -> &'static [u8] {
         train(&mut trainer, &ids, 7);
         bytes(&trainer, &corpus)
     })
+}
+
+/// What was saved before there was a mean of the weights is not lost.
+#[test]
+fn a_file_of_version_1_is_read() {
+    let (mut trainer, corpus, ids) = run();
+    trainer.average = None;
+    train(&mut trainer, &ids, 7);
+    let saved = bytes(&trainer, &corpus);
+    assert_eq!(saved.len() % 8, 0);
+    let length = u64::from_le_bytes(saved[..8].try_into().unwrap()) as usize;
+    let (header, data) = saved[8..].split_at(length);
+    let header = std::str::from_utf8(header).unwrap();
+    let metadata: Metadata = serde_json::from_str(header).unwrap();
+    let record = &metadata.metadata().as_ref().unwrap()[KEY];
+    let known: Value = serde_json::from_str(record).unwrap();
+    let digest = known["sha256"].as_str().unwrap();
+    let old = record.replace("\"version\":2", "\"version\":1");
+    assert_ne!(&old, record);
+    let hash = Sha256::new_with_prefix(old.replace(digest, ""));
+    let hash = hash.chain_update(data).finalize();
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let header = header.trim_end().replace("version\\\":2", "version\\\":1");
+    let old = assemble(&header.replace(digest, &hash), data);
+    let (again, known) = read(&old).unwrap();
+    assert!(again.average.is_none());
+    assert!(bytes(&again, &known) == saved, "written again, it is a new one");
 }
 
 #[test]
@@ -227,7 +257,8 @@ fn records(
 #[test]
 fn every_forged_record_is_refused_with_a_sentence() {
     let sizes = records(&[
-        ("a future version", "/version", json!(2)),
+        ("a future version", "/version", json!(3)),
+        ("a version before the first", "/version", json!(0)),
         ("no layers", "/config/n_layer", json!(0)),
         ("heads that do not divide", "/config/n_head", json!(3)),
         ("a width beyond memory", "/config/n_embd", json!(1u64 << 62)),
@@ -249,6 +280,8 @@ fn every_forged_record_is_refused_with_a_sentence() {
         ("a rate beyond floats", "/training/schedule/max_lr", json!(1e300)),
         ("a warm-up for ever", "/training/schedule/warmup", json!(u64::MAX)),
         ("a last step", "/optimizer/steps", json!(i32::MAX)),
+        ("a mean over more than all", "/average", json!(1.5)),
+        ("a mean over less than nothing", "/average", json!(-0.1)),
         ("another step", "/step", json!(8)),
     ]);
     rows.push((

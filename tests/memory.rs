@@ -5,7 +5,7 @@ use allocation_counter::measure;
 use microgpt::Float;
 use microgpt::checkpoint::{self, Corpus};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::training::{LrSchedule, TrainConfig, Trainer};
+use microgpt::training::{Average, LrSchedule, TrainConfig, Trainer};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The bytes that are still allocated when a forward pass has returned.
@@ -63,8 +63,9 @@ fn a_corpus_takes_three_times_its_size() {
     }
 }
 
-/// A run of some 150,000 parameters, as a file.
-fn file() -> Vec<u8> {
+/// A run of some 150,000 parameters, as a file; with the mean of its models,
+/// if it shall keep one.
+fn file(share: Option<f32>) -> Vec<u8> {
     let corpus = Corpus::new("to be, or not to be").expect("a text");
     let vocab_size = corpus.tokenizer.vocab_size();
     let sizes = GptConfig {
@@ -85,7 +86,10 @@ fn file() -> Vec<u8> {
         eval_interval: 4,
         seed: 1,
     };
-    let trainer = Trainer::new(model, config).expect("settings that fit");
+    let mut trainer = Trainer::new(model, config).expect("settings that fit");
+    trainer.average = share.map(|share| {
+        Average::new(trainer.model.clone(), share).expect("a share")
+    });
     let mut bytes = Vec::new();
     checkpoint::write(&trainer, &corpus, &mut bytes).expect("room");
     bytes
@@ -93,19 +97,20 @@ fn file() -> Vec<u8> {
 
 #[test]
 fn loading_takes_little_more_than_the_file() {
-    let bytes = file();
-    let length = bytes.len() as f64;
-    let run = || checkpoint::read(&bytes[..], bytes.len() as u64);
-    let loaded = peak(|| drop(run().expect("a good file")));
-    eprintln!("{} of the file", loaded / length);
-    assert!(loaded < 1.2 * length, "{loaded} for a file of {length}");
+    for bytes in [file(None), file(Some(0.5))] {
+        let length = bytes.len() as f64;
+        let run = || checkpoint::read(&bytes[..], bytes.len() as u64);
+        let loaded = peak(|| drop(run().expect("a good file")));
+        eprintln!("{} of the file", loaded / length);
+        assert!(loaded < 1.2 * length, "{loaded} for a file of {length}");
+    }
 }
 
 /// Whatever a file says of itself, in its header or in its record, reading it
 /// takes no more memory than a good one of its length would.
 #[test]
 fn no_file_makes_the_reader_take_more_than_its_size_warrants() {
-    let good = file();
+    let good = file(None);
     let header = u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
     let text = String::from_utf8(good[8..8 + header].to_vec()).unwrap();
     let huge = [
@@ -114,6 +119,7 @@ fn no_file_makes_the_reader_take_more_than_its_size_warrants() {
         ("n_embd\\\":64", "n_embd\\\":64000"),
         ("block_size\\\":32", "block_size\\\":3200000000"),
         ("batch_size\\\":3", "batch_size\\\":300000000"),
+        ("best\\\":null", "best\\\":null,\\\"average\\\":0.5"),
         ("shape\":[64]", "shape\":[640000000]"),
     ];
     let mut files: Vec<(&str, Vec<u8>)> = huge

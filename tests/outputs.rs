@@ -361,6 +361,7 @@ fn bad_input_is_refused_with_a_sentence() {
         ("rate", &["--lr", "-1"]),
         ("rate_nan", &["--lr", "NaN"]),
         ("decay", &["--weight-decay", "-0.1"]),
+        ("average", &["--average", "1.5"]),
         ("temperature", &["--temperature", "-0.5"]),
         ("temperature_nan", &["--temperature", "nan"]),
         ("top_k_zero", &["--top-k", "0"]),

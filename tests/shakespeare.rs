@@ -14,7 +14,7 @@ use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::checkpoint::{self, Corpus};
 use microgpt::gpt::Gpt;
-use microgpt::training::{Event, Trainer, split};
+use microgpt::training::{Average, Event, Trainer, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use serde_json::Value;
 
@@ -88,6 +88,7 @@ fn start(folder: &Folder, arguments: &str) -> Child {
 fn a_run_killed_fifty_times_ends_in_the_same_bytes() {
     let folder = Folder::new("kill");
     let common = format!("--data text.txt {TINY} --steps 1000000");
+    let common = format!("{common} --average 0.5");
     let first = format!("{common} --eval-interval 1 --checkpoint a");
     let mut random = 12345u64;
     let (mut kills, mut step) = (0, 0);
@@ -114,7 +115,9 @@ fn a_run_killed_fifty_times_ends_in_the_same_bytes() {
     let ids = corpus.tokenizer.encode(&TEXT.repeat(10)).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(killed.config.seed);
     let model = Gpt::new(killed.model.config(), &mut rng).unwrap();
+    let mean = Average::new(model.clone(), 0.5).unwrap();
     let mut straight = Trainer::new(model, killed.config).unwrap();
+    straight.average = Some(mean);
     let (train, validation) = split(&ids);
     let enough = |trainer: &Trainer, event| match event {
         Event::Evaluation(_) if trainer.step == step => ControlFlow::Break(()),
@@ -127,7 +130,7 @@ fn a_run_killed_fifty_times_ends_in_the_same_bytes() {
 #[test]
 fn the_program_resumes_to_the_same_bytes_on_one_thread_and_on_two() {
     let folder = Folder::new("resume");
-    let common = format!("--data text.txt {TINY} --steps 3000");
+    let common = format!("--data text.txt {TINY} --steps 3000 --average 0.2");
     for threads in [1, 2] {
         let run = format!("--eval-interval 10 --threads {threads}");
         succeed(&folder, &format!("{common} {run} --checkpoint a{threads}"));
@@ -490,8 +493,6 @@ fn in_a_read_only_folder_a_run_can_be_read_and_not_kept() {
     assert!(inspected.status.success(), "{inspected:?}");
 }
 
-/// Any text will do, however odd: it is learned, saved, gone on with and
-/// written. What is no text, or too little, is refused.
 /// The last tenth, and of a long text the end of it.
 #[test]
 fn of_a_long_text_200_000_characters_are_kept_to_validate_with() {
@@ -508,6 +509,8 @@ fn of_a_long_text_200_000_characters_are_kept_to_validate_with() {
     }
 }
 
+/// Any text will do, however odd: it is learned, saved, gone on with and
+/// written. What is no text, or too little, is refused.
 #[test]
 fn any_text_is_learned_however_odd() {
     let folder = Folder::new("corpora");

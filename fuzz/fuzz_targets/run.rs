@@ -10,7 +10,7 @@ use microgpt::checkpoint::{Corpus, read, write};
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::tokenization::CharTokenizer;
-use microgpt::training::{LrSchedule, TrainConfig, Trainer, evaluate};
+use microgpt::training::{Average, LrSchedule, TrainConfig, Trainer, evaluate};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 #[derive(Arbitrary, Debug)]
@@ -24,6 +24,7 @@ struct State {
     optimizer: ([f32; 4], i32),
     losses: (f64, usize),
     best: Option<f64>,
+    average: Option<f32>,
     stream: (u64, u64, u128),
     weights: Vec<(u16, f32)>,
     ids: Vec<u16>,
@@ -53,6 +54,10 @@ impl State {
             seed: self.stream.1,
         };
         let mut trainer = Trainer::new(model, config).ok()?;
+        trainer.average = self.average.map(|share| {
+            let model = trainer.model.clone();
+            Average { model, share } // also one that `new` refuses
+        });
         self.fill(&mut trainer);
         let (bytes, digest) = self.text.clone();
         let sha256 = digest.unwrap_or("5a".repeat(32));
@@ -77,6 +82,8 @@ impl State {
         optimizer.steps = taken;
         let parts = [&mut trainer.model, &mut optimizer.mean];
         let parts = parts.into_iter().chain([&mut optimizer.square]);
+        let average = trainer.average.iter_mut().map(|it| &mut it.model);
+        let parts = parts.chain(average);
         let mut numbers: Vec<&mut f32> = parts
             .flat_map(|part| part.tensors_mut())
             .flat_map(|tensor| tensor.data)
@@ -109,11 +116,11 @@ fuzz_target!(|state: State| {
     if again.config.batch_size <= 8 {
         let _ = again.take_step(&ids).map_err(|error| error.to_string());
     }
-    let _ = evaluate(&again.model, &ids).map_err(|error| error.to_string());
+    let _ = evaluate(again.result(), &ids).map_err(|error| error.to_string());
     let (temperature, top_k) = state.writing;
     let Ok(sampler) = Sampler::new(temperature, top_k) else { return };
     let rng = ChaCha8Rng::seed_from_u64(1);
-    match Generator::new(&again.model, &ids, sampler, rng) {
+    match Generator::new(again.result(), &ids, sampler, rng) {
         Ok(written) => {
             let written: Vec<u16> = written.take(20).collect();
             assert_eq!(written.len(), 20);

@@ -3,8 +3,8 @@ use std::ops::ControlFlow;
 use approx::assert_abs_diff_eq;
 use microgpt::gpt::{Gpt, GptConfig, TensorName};
 use microgpt::training::{
-    AdamW, Batch, Event, LrSchedule, PIECE, SHARDS, TrainConfig, TrainError,
-    Trainer, clip, evaluate, sharded_loss_and_grad, split,
+    AdamW, Average, Batch, Event, LrSchedule, PIECE, SHARDS, TrainConfig,
+    TrainError, Trainer, clip, evaluate, sharded_loss_and_grad, split,
 };
 use ndarray::Dimension;
 use proptest::prelude::*;
@@ -343,7 +343,7 @@ fn a_run_reports_every_step_and_evaluates_at_intervals() {
                     steps.push(report.step);
                 }
                 Event::Evaluation(evaluation) => {
-                    let now = evaluate(&trainer.model, &data[200..]).unwrap();
+                    let now = evaluate(trainer.result(), &data[200..]).unwrap();
                     assert_eq!(evaluation.validation_loss, now);
                     let mean = losses.iter().sum::<f64>() / losses.len() as f64;
                     let expected = (!losses.is_empty()).then_some(mean);
@@ -462,4 +462,87 @@ fn sharding_reports_the_loss_of_the_batch() {
     let loss = sharded_loss_and_grad(&model, &batch, &mut Vec::new());
     let whole = model.loss(&batch.inputs, &batch.targets, 6);
     assert_abs_diff_eq!(loss, whole, epsilon = 1e-5);
+}
+
+#[test]
+fn the_mean_is_as_old_as_one_over_the_last_share() {
+    use double::training::Average;
+    // Each model is the number of its step, so the mean is that of the steps
+    let mut model = double_model(1, 1, 4, 4, 1);
+    for share in [0.0, 0.01, 0.15, 0.5, 1.0] {
+        let mut average = Average::new(model.clone(), share).unwrap();
+        for n in 1..=1000 {
+            model.norm.weight.fill(n as f64);
+            average.update(&model, n);
+            let age = n as f64 - average.model.norm.weight[0];
+            let expected = share / 2.0 * (n - 1) as f64;
+            assert!((age - expected).abs() < 1e-9, "{share} {n}: {age}");
+        }
+    }
+}
+
+#[test]
+fn a_mean_over_all_is_the_mean_and_one_over_nothing_is_the_last() {
+    use double::training::Average;
+    let models: Vec<_> = (0..7).map(|i| double_model(1, 2, 8, 6, i)).collect();
+    let [mut all, mut last] =
+        [1.0, 0.0].map(|share| Average::new(models[6].clone(), share).unwrap());
+    for (model, n) in models.iter().zip(1..) {
+        all.update(model, n);
+        last.update(model, n);
+        assert!(models_apart(&last.model, model) < 1e-15);
+    }
+    let mut sum = models[0].zeros_like();
+    for (i, sum) in sum.tensors_mut().into_iter().enumerate() {
+        for model in &models {
+            let tensor = &model.tensors()[i];
+            let pairs = sum.data.iter_mut().zip(tensor.data);
+            pairs.for_each(|(sum, w)| *sum += w / 7.0);
+        }
+    }
+    assert!(models_apart(&all.model, &sum) < 1e-15);
+}
+
+#[test]
+fn a_share_is_from_nothing_to_all() {
+    let model = model(1, 1, 4, 4, 1);
+    for share in [-0.01, 1.01, f32::NAN, f32::INFINITY] {
+        let error = Average::new(model.clone(), share).unwrap_err();
+        assert_eq!(error.to_string(), "average must be from 0 to 1");
+    }
+}
+
+#[test]
+fn a_run_shows_the_mean_of_its_path_and_walks_the_same_path() {
+    let data = random_ids(300, 11, 1);
+    let (train, validation) = (&data[..200], &data[200..]);
+    let fresh = || Trainer::new(model(1, 2, 8, 6, 1), quick_config(12));
+    let mut plain = fresh().unwrap();
+    let mut mean = Average::new(plain.model.clone(), 0.4).unwrap();
+    let mut expected = vec![evaluate(&mean.model, validation).unwrap()];
+    for n in 1..=12 {
+        plain.take_step(train).unwrap();
+        mean.update(&plain.model, n);
+        if n % 5 == 0 || n == 12 {
+            expected.push(evaluate(&mean.model, validation).unwrap());
+        }
+    }
+    assert_eq!(plain.result(), &plain.model);
+    let mut trainer = fresh().unwrap();
+    let share = Average::new(trainer.model.clone(), 0.4).unwrap();
+    trainer.average = Some(share);
+    let mut losses = Vec::new();
+    trainer
+        .run(train, validation, |_, event| {
+            if let Event::Evaluation(evaluation) = event {
+                losses.push(evaluation.validation_loss);
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(trainer.model, plain.model);
+    assert_eq!(trainer.result(), &mean.model);
+    assert_ne!(trainer.result(), &trainer.model);
+    assert_eq!(losses, expected);
+    assert_eq!(trainer.best, losses.into_iter().min_by(f64::total_cmp));
 }
