@@ -1421,8 +1421,8 @@ pub mod training {
     //! # Training
     //!
     //! Batches of random windows, the gradient of a batch on several threads,
-    //! clipping, AdamW, a learning rate that rises and falls, and a loop that
-    //! reports how it goes.
+    //! clipping, AdamW, a learning rate that rises and falls, the mean of the
+    //! weights along the way, and a loop that reports how it goes.
 
     use std::f64::consts::PI;
     use std::fmt;
@@ -1646,6 +1646,43 @@ pub mod training {
         }
     }
 
+    /// The mean of the models along the last part of a run, whichever step it has
+    /// come to.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Average {
+        /// The mean.
+        pub model: Gpt,
+        /// Over which share of the steps so far, `p`: from 0 for the last model
+        /// alone to 1 for all alike.
+        pub share: Float,
+    }
+
+    impl Average {
+        /// A mean that begins with `model`.
+        pub fn new(model: Gpt, share: Float) -> Result<Self, TrainError> {
+            if !(0.0..=1.0).contains(&share) {
+                let (name, problem) = ("average", "must be from 0 to 1");
+                return Err(TrainError::Setting { name, problem });
+            }
+            Ok(Self { model, share })
+        }
+
+        /// Takes in the model `w` after step `n`, which counts from one:
+        /// `a ← a + s·(w − a)` with `s = (2 − p) / (p·n + 2 − 2p)`.
+        pub fn update(&mut self, model: &Gpt, n: usize) {
+            assert!(n > 0, "steps count from one");
+            let p = self.share;
+            let s = (2.0 - p) / (p * n as Float + 2.0 - 2.0 * p);
+            let tensors = (self.model.tensors_mut(), model.tensors());
+            tensors.into_par_iter().for_each(|(mean, weight)| {
+                assert_eq!(mean.shape, weight.shape, "{}", mean.name);
+                for (a, w) in mean.data.iter_mut().zip(weight.data) {
+                    *a += s * (w - *a);
+                }
+            });
+        }
+    }
+
     /// The mean loss over the whole of `data`, in nats per token.
     pub fn evaluate(model: &Gpt, data: &[u16]) -> Result<f64, TrainError> {
         let Some(last) = data.len().checked_sub(1).filter(|&last| last > 0) else {
@@ -1697,6 +1734,9 @@ pub mod training {
         pub losses: (f64, usize),
         /// The lowest validation loss so far, in nats per token.
         pub best: Option<f64>,
+        /// The mean of the models so far, if the run is to keep one; as set by the
+        /// caller, and `None` at first.
+        pub average: Option<Average>,
         /// What finds the loss and gradient of a batch:
         /// [`sharded_loss_and_grad`], unless many machines share the work.
         pub gradient: fn(&Gpt, &Batch, &mut Vec<Gpt>) -> Float,
@@ -1756,17 +1796,17 @@ pub mod training {
             if let Some((name, problem)) = problem {
                 return Err(TrainError::Setting { name, problem });
             }
-            let optimizer = AdamW::new(&model);
             let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
             rng.set_stream(1); // stream 0 is for the weights
             Ok(Self {
+                optimizer: AdamW::new(&model),
                 model,
-                optimizer,
                 config,
                 step: 0,
                 rng,
                 losses: (0.0, 0),
                 best: None,
+                average: None,
                 gradient: sharded_loss_and_grad,
                 grads: Vec::new(),
             })
@@ -1793,13 +1833,24 @@ pub mod training {
             let lr = schedule.at(self.step);
             self.optimizer.step(model, grad, lr);
             self.step += 1;
+            if let Some(average) = &mut self.average {
+                average.update(model, self.step);
+            }
             Ok(StepReport { step: self.step - 1, loss, grad_norm, lr })
         }
     }
 
     impl Trainer {
-        /// Trains to the end of the schedule, and evaluates before the first step,
-        /// every `eval_interval` steps and after the last.
+        /// What the run has to show: the mean of its models if it keeps one, and
+        /// the model as it is now if not.
+        pub fn result(&self) -> &Gpt {
+            self.average.as_ref().map_or(&self.model, |average| &average.model)
+        }
+    }
+
+    impl Trainer {
+        /// Trains to the end of the schedule, and evaluates its result before the
+        /// first step, every `eval_interval` steps and after the last.
         pub fn run(
             &mut self,
             train: &[u16],
@@ -1809,7 +1860,7 @@ pub mod training {
             loop {
                 let finished = self.step >= self.config.schedule.steps;
                 if finished || self.step.is_multiple_of(self.config.eval_interval) {
-                    let validation_loss = evaluate(&self.model, validation)?;
+                    let validation_loss = evaluate(self.result(), validation)?;
                     let (sum, count) = std::mem::take(&mut self.losses);
                     let train_loss = (count > 0).then(|| sum / count as f64);
                     let best = self.best.unwrap_or(validation_loss);

@@ -736,8 +736,8 @@ fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) -> io::Result<()> {
         let percent = 100.0 * recipe.average;
         writeln!(
             stdout(),
-            "average   of the weights over the last {percent:.0} % of the \
-             steps: it is evaluated, and writes"
+            "average   evaluated is the mean of the weights over the last \
+             {percent:.0} % of the steps"
         )?;
     }
     Ok(())

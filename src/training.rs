@@ -477,12 +477,11 @@ impl Trainer {
         if let Some((name, problem)) = problem {
             return Err(TrainError::Setting { name, problem });
         }
-        let optimizer = AdamW::new(&model);
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         rng.set_stream(1); // stream 0 is for the weights
         Ok(Self {
+            optimizer: AdamW::new(&model),
             model,
-            optimizer,
             config,
             step: 0,
             rng,
@@ -542,9 +541,8 @@ impl Trainer {
 
 // ANCHOR: run
 impl Trainer {
-    /// Trains to the end of the schedule, and evaluates the
-    /// [`result`](Trainer::result) before the first step, every
-    /// `eval_interval` steps and after the last.
+    /// Trains to the end of the schedule, and evaluates its result before the
+    /// first step, every `eval_interval` steps and after the last.
     ///
     /// `observe` is told of each step and each evaluation, and may break off.
     ///

@@ -14,7 +14,7 @@ use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::checkpoint::{self, Corpus};
 use microgpt::gpt::Gpt;
-use microgpt::training::{Average, Event, Trainer, split};
+use microgpt::training::{Average, Event, Trainer, evaluate, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use serde_json::Value;
 
@@ -29,20 +29,23 @@ fn bytes(trainer: &Trainer, corpus: &Corpus) -> Vec<u8> {
 /// The program itself, not cargo, so that a signal reaches it.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "shakespeare"])
-            .arg("--message-format=json")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let mut messages = lines.lines().filter_map(|line| {
-            let message: Value = serde_json::from_str(line).ok()?;
-            message["executable"].as_str().map(PathBuf::from)
-        });
-        messages.next_back().expect("the example's path")
-    })
+    PROGRAM.get_or_init(|| built("shakespeare"))
+}
+
+/// Builds an example, and says where it is.
+fn built(example: &str) -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", example])
+        .arg("--message-format=json")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let mut messages = lines.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    messages.next_back().expect("the example's path")
 }
 
 const TINY: &str = "--n-layer 1 --n-head 1 --n-embd 8 --block-size 8 \
@@ -559,4 +562,51 @@ fn learn(folder: &Folder) -> String {
     let line = printed.lines().next().unwrap();
     assert!(resumed.contains("\nresumed   a, at step 3\n"), "{resumed}");
     wrap(line)
+}
+
+/// The example `average`, on the models of two checkpoints.
+#[test]
+fn the_program_average_stands_between_two_models() {
+    let folder = Folder::new("average");
+    let run = format!("--data text.txt {TINY} --average 0 --lr 0.1");
+    for (steps, name) in [(3, "a"), (30, "b")] {
+        succeed(&folder, &format!("{run} --steps {steps} --checkpoint {name}"));
+    }
+    let average = built("average");
+    let asked = |arguments: &[&str]| {
+        let mut command = Command::new(&average);
+        let output = command.args(arguments).current_dir(&folder.0).output();
+        let output = output.unwrap();
+        let said = [output.stdout, output.stderr].map(String::from_utf8);
+        (output.status.code(), said.map(Result::unwrap).concat())
+    };
+
+    let load = |name| checkpoint::load(&folder.0.join(name)).unwrap();
+    let ((a, corpus), (b, _)) = (load("a"), load("b"));
+    let text = TEXT.repeat(10);
+    let ids = corpus.tokenizer.encode(&text).unwrap();
+    let loss = |model: &Gpt| evaluate(model, split(&ids).1).unwrap();
+    let mut middle = a.model.clone();
+    for (m, w) in middle.tensors_mut().into_iter().zip(b.model.tensors()) {
+        let pairs = m.data.iter_mut().zip(w.data);
+        pairs.for_each(|(m, w)| *m = (*m + w) / 2.0);
+    }
+    let [a, b, middle] = [&a.model, &b.model, &middle].map(loss);
+    let said = format!(
+        "step      3  {a:.4}  mean of 1  {a:.4}\n\
+         step     30  {b:.4}  mean of 2  {middle:.4}\n"
+    );
+    assert_eq!(asked(&["text.txt", "a", "b"]), (Some(0), said));
+
+    let usage = "name a text, then the checkpoints of a run that learned it";
+    for (arguments, error) in [
+        (&[][..], usage),
+        (&["text.txt"], usage),
+        (&["nothing.txt", "a"], "cannot read nothing.txt: "),
+        (&["text.txt", "text.txt"], "text.txt: not a safetensors file: "),
+    ] {
+        let (code, said) = asked(arguments);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.starts_with(&format!("error: {error}")), "{said}");
+    }
 }

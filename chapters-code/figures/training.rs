@@ -314,7 +314,10 @@ fn descent(
         let shown: String = text.chars().take(38).collect();
         let style = " font-family=\"monospace\" font-size=\"12\"";
         let label = f64::max(y - 4.0, free);
-        svg.styled(x + 12.0, label, Align::Start, style, &shown);
+        // To the right of the curve, also where it was pushed down
+        let near = points.iter().filter(|p| (label - p.1).abs() < 10.0);
+        let right = near.fold(x, |x, p| x.max(p.0));
+        svg.styled(right + 12.0, label, Align::Start, style, &shown);
         free = label + 16.0;
     }
 }
