@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
-use microgpt::checkpoint::load;
+use microgpt::checkpoint::{Corpus, load};
 use microgpt::gpt::Gpt;
 use microgpt::training::{Average, evaluate, split};
 
@@ -33,8 +33,8 @@ fn run() -> Result<(), String> {
     let path = arguments.next().ok_or(USAGE)?;
     let text = std::fs::read_to_string(&path)
         .map_err(|error| format!("cannot read {path}: {error}"))?;
-    let mut average: Option<Average> = None;
-    for (file, count) in arguments.zip(1..) {
+    let mut run: Option<(Average, Corpus)> = None;
+    for (file, count) in arguments.zip(1u64..) {
         let named = |error: &dyn Display| format!("{file}: {error}");
         let (trainer, corpus) =
             load(Path::new(&file)).map_err(|e| named(&e))?;
@@ -44,14 +44,18 @@ fn run() -> Result<(), String> {
             |model: &Gpt| evaluate(model, validation).map_err(|e| named(&e));
         let model = &trainer.model;
         let over_all = Average::new(model.clone(), 1.0);
-        let average = average.get_or_insert(over_all.map_err(|e| named(&e))?);
+        let over_all = over_all.map_err(|e| named(&e))?;
+        let (average, first) = run.get_or_insert((over_all, corpus.clone()));
         if average.model.config() != model.config() {
             return Err(named(&"a model of other sizes than the one before"));
         }
-        average.update(model, count);
+        if *first != corpus {
+            return Err(named(&"a model of another text than the one before"));
+        }
+        average.update(model);
         let (loss, of_mean) = (measure(model)?, measure(&average.model)?);
         let step = trainer.step;
         println!("step {step:>6}  {loss:.4}  mean of {count}  {of_mean:.4}");
     }
-    average.map(drop).ok_or(USAGE.to_owned())
+    run.map(drop).ok_or(USAGE.to_owned())
 }

@@ -1650,34 +1650,36 @@ pub mod training {
     /// come to.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Average {
-        /// The mean.
+        /// The mean; until the first update, the model that it was given.
         pub model: Gpt,
-        /// Over which share of the steps so far, `p`: from 0 for the last model
-        /// alone to 1 for all alike.
-        pub share: Float,
+        /// Over which part of the steps so far, `p`: from 0 for the last model
+        /// alone to 1 for all of them alike.
+        pub part: Float,
+        /// Models taken in, `n`.
+        pub steps: usize,
     }
 
     impl Average {
-        /// A mean that begins with `model`.
-        pub fn new(model: Gpt, share: Float) -> Result<Self, TrainError> {
-            if !(0.0..=1.0).contains(&share) {
+        /// A mean of no model yet, in the shape of `model`.
+        pub fn new(model: Gpt, part: Float) -> Result<Self, TrainError> {
+            if !(0.0..=1.0).contains(&part) {
                 let (name, problem) = ("average", "must be from 0 to 1");
                 return Err(TrainError::Setting { name, problem });
             }
-            Ok(Self { model, share })
+            Ok(Self { model, part, steps: 0 })
         }
 
-        /// Takes in the model `w` after step `n`, which counts from one:
-        /// `a ← a + s·(w − a)` with `s = (2 − p) / (p·n + 2 − 2p)`.
-        pub fn update(&mut self, model: &Gpt, n: usize) {
-            assert!(n > 0, "steps count from one");
-            let p = self.share;
-            let s = (2.0 - p) / (p * n as Float + 2.0 - 2.0 * p);
+        /// Takes in the next model `w`: `a ← a + s·(w − a)` with the share
+        /// `s = (2 − p) / (p·n + 2 − 2p)`.
+        pub fn update(&mut self, model: &Gpt) {
+            self.steps += 1;
+            let (p, n) = (self.part, self.steps as Float);
+            let share = (2.0 - p) / (p * n + 2.0 - 2.0 * p);
             let tensors = (self.model.tensors_mut(), model.tensors());
             tensors.into_par_iter().for_each(|(mean, weight)| {
                 assert_eq!(mean.shape, weight.shape, "{}", mean.name);
                 for (a, w) in mean.data.iter_mut().zip(weight.data) {
-                    *a += s * (w - *a);
+                    *a += share * (w - *a);
                 }
             });
         }
@@ -1717,7 +1719,8 @@ pub mod training {
         pub seed: u64,
     }
 
-    /// A run in progress: everything that the next step depends on.
+    /// A run in progress: everything that the next step depends on, and what it
+    /// has to show.
     #[derive(Debug)]
     pub struct Trainer {
         /// The model as it is now.
@@ -1734,8 +1737,8 @@ pub mod training {
         pub losses: (f64, usize),
         /// The lowest validation loss so far, in nats per token.
         pub best: Option<f64>,
-        /// The mean of the models so far, if the run is to keep one; as set by the
-        /// caller, and `None` at first.
+        /// The mean of the models so far, if the caller has asked for one; `None`
+        /// at first.
         pub average: Option<Average>,
         /// What finds the loss and gradient of a batch:
         /// [`sharded_loss_and_grad`], unless many machines share the work.
@@ -1764,7 +1767,8 @@ pub mod training {
         /// The mean of the batches' losses since the last evaluation, in nats per
         /// token; `None` before the first step.
         pub train_loss: Option<f64>,
-        /// The loss over the whole validation split, in nats per token.
+        /// The loss of the run's [`result`](Trainer::result) over the whole
+        /// validation split, in nats per token.
         pub validation_loss: f64,
     }
 
@@ -1834,7 +1838,7 @@ pub mod training {
             self.optimizer.step(model, grad, lr);
             self.step += 1;
             if let Some(average) = &mut self.average {
-                average.update(model, self.step);
+                average.update(model);
             }
             Ok(StepReport { step: self.step - 1, loss, grad_norm, lr })
         }

@@ -86,7 +86,7 @@ fn words(below: usize, rungs: &[Rung]) -> String {
     }
 }
 
-/// A few characters by the model as it is, always from the same dice.
+/// A few characters by a model, always from the same dice.
 fn write(
     model: &Gpt,
     tokenizer: &CharTokenizer,

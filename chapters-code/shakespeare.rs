@@ -98,9 +98,9 @@ struct Options {
     #[arg(long, help_heading = "Training", value_name = "RATE")]
     #[arg(allow_negative_numbers = true)]
     weight_decay: Option<f32>,
-    /// Evaluate, keep and write with the mean of the weights over this share
-    /// of the steps so far; 0 takes the last weights alone
-    #[arg(long, help_heading = "Training", value_name = "SHARE")]
+    /// Evaluate, keep and write with the mean of the weights over this last
+    /// part of the steps; 0 takes the last weights alone
+    #[arg(long, help_heading = "Training", value_name = "PART")]
     #[arg(allow_negative_numbers = true)]
     average: Option<f32>,
     /// Steps from one evaluation to the next
@@ -191,7 +191,7 @@ fn recipe_of(trainer: &Trainer) -> Recipe {
         trainer.config;
     let weight_decay = trainer.optimizer.weight_decay;
     let (steps, lr) = (schedule.steps, schedule.max_lr);
-    let average = trainer.average.as_ref().map_or(0.0, |it| it.share);
+    let average = trainer.average.as_ref().map_or(0.0, |it| it.part);
     Recipe {
         n_layer,
         n_head,
@@ -445,10 +445,11 @@ fn trainer(model: Gpt, recipe: &Recipe, seed: u64) -> Result<Trainer, Error> {
 }
 
 /// Has a run keep the mean of its models, from here on if it kept none.
-fn set_average(trainer: &mut Trainer, share: f32) -> Result<(), TrainError> {
-    trainer.average = match share {
-        0.0 => None,
-        _ => Some(Average::new(trainer.result().clone(), share)?),
+fn set_average(trainer: &mut Trainer, part: f32) -> Result<(), TrainError> {
+    trainer.average = match trainer.average.take() {
+        _ if part == 0.0 => None,
+        Some(average) => Some(Average { part, ..average }),
+        None => Some(Average::new(trainer.model.clone(), part)?),
     };
     Ok(())
 }
@@ -570,11 +571,10 @@ fn inspect(path: &Path) -> Result<(), Error> {
          decay {decay}, seed {seed}",
         trainer.step, schedule.steps, schedule.max_lr, schedule.min_lr,
     )?;
-    if let Some(Average { share, .. }) = &trainer.average {
-        let percent = 100.0 * share;
+    if let Some(Average { part, steps, .. }) = &trainer.average {
         writeln!(
             out,
-            "average    of the weights over the last {percent:.0} % of the steps"
+            "average    of the weights over the last {part} of {steps} steps"
         )?;
     }
     let loss = |loss: Option<f64>| {
@@ -660,7 +660,7 @@ fn check(
     }
     if !(0.0..=1.0).contains(&recipe.average) {
         let average = recipe.average;
-        Err(format!("--average {average}: give a share, from 0 to 1"))?;
+        Err(format!("--average {average}: give a part, from 0 to 1"))?;
     }
     let needed = recipe.block_size.saturating_add(1);
     if tokens < needed {
@@ -733,11 +733,11 @@ fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) -> io::Result<()> {
         if threads == 1 { "" } else { "s" },
     )?;
     if recipe.average > 0.0 {
-        let percent = 100.0 * recipe.average;
         writeln!(
             stdout(),
-            "average   evaluated is the mean of the weights over the last \
-             {percent:.0} % of the steps"
+            "average   evaluated is the mean of the weights over the last {} of \
+             the steps",
+            recipe.average,
         )?;
     }
     Ok(())

@@ -32,7 +32,7 @@ fn main() {
             eval_interval: 4,
             seed: 1,
         };
-        let mean = Average::new(model.clone(), 0.5).expect("a share");
+        let mean = Average::new(model.clone(), 0.5).expect("a part");
         let mut trainer = Trainer::new(model, config).expect("a run");
         trainer.average = (n_layer == 2).then_some(mean);
         for end in [0, 5, 9] {

@@ -94,11 +94,13 @@ struct Record {
     losses: (f64, usize),
     best: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    average: Option<Float>,
+    average: Option<Mean>,
     batches: Stream,
     sha256: String,
 }
+// ANCHOR_END: record
 
+// ANCHOR: record_parts
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Optimizer {
@@ -109,6 +111,14 @@ struct Optimizer {
     steps: i32,
 }
 
+/// Over which part of the steps, and how many it has seen.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mean {
+    part: Float,
+    steps: usize,
+}
+
 /// A random stream, and how many words of it have been used.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,7 +127,7 @@ struct Stream {
     stream: u64,
     position: u128,
 }
-// ANCHOR_END: record
+// ANCHOR_END: record_parts
 
 // ANCHOR: remote
 #[derive(Serialize, Deserialize)]
@@ -181,7 +191,10 @@ impl Record {
             step: trainer.step,
             losses: trainer.losses,
             best: trainer.best,
-            average: trainer.average.as_ref().map(|average| average.share),
+            average: trainer.average.as_ref().map(|average| Mean {
+                part: average.part,
+                steps: average.steps,
+            }),
             batches: Stream {
                 seed: rng.get_seed(),
                 stream: rng.get_stream(),
@@ -517,8 +530,9 @@ impl Record {
         rng.set_stream(self.batches.stream);
         rng.set_word_pos(self.batches.position);
         let mut trainer = Trainer::new(zeros(config), self.training)?;
-        if let Some(share) = self.average {
-            trainer.average = Some(Average::new(zeros(config), share)?);
+        if let Some(Mean { part, steps }) = self.average {
+            let average = Average::new(zeros(config), part)?;
+            trainer.average = Some(Average { steps, ..average });
         }
         self.set_optimizer(&mut trainer.optimizer);
         (trainer.step, trainer.rng) = (self.step, rng);
@@ -581,6 +595,7 @@ impl Record {
         let hexadecimal = |c: char| matches!(c, '0'..='9' | 'a'..='f');
         let digest = &self.text_sha256;
         let digest = digest.len() == 64 && digest.chars().all(hexadecimal);
+        let average = self.average.as_ref();
         let checks = [
             ("batch_size", count(batch_size)),
             ("eval_interval", count(eval_interval)),
@@ -592,6 +607,8 @@ impl Record {
             ("optimizer.beta2", (0.0..1.0).contains(&beta2)),
             ("optimizer.epsilon", epsilon >= 0.0),
             ("losses", count(self.losses.1)),
+            ("average", self.version > 1 || average.is_none()),
+            ("average.steps", average.is_none_or(|it| count(it.steps))),
             ("batches.position", self.batches.position < 1 << 68),
             ("text_sha256", digest),
         ];

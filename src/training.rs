@@ -293,48 +293,51 @@ impl LrSchedule {
 /// The mean of the models along the last part of a run, whichever step it has
 /// come to.
 ///
-/// A model counts in proportion to about the `η`-th power of its step, with
-/// `η = 2/p − 2`, so that the mean is as old as one over the last share `p`.
+/// After `n` models it is `p/2·(n − 1)` steps old, as a plain mean over the
+/// last part `p` would be. A model counts in proportion to about a power of
+/// its step, `2/p − 2`.
 ///
 /// Polynomial-decay averaging: Shamir & Zhang (2013), eq. 10.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Average {
-    /// The mean.
+    /// The mean; until the first update, the model that it was given.
     pub model: Gpt,
-    /// Over which share of the steps so far, `p`: from 0 for the last model
-    /// alone to 1 for all alike.
-    pub share: Float,
+    /// Over which part of the steps so far, `p`: from 0 for the last model
+    /// alone to 1 for all of them alike.
+    pub part: Float,
+    /// Models taken in, `n`.
+    pub steps: usize,
 }
 // ANCHOR_END: average
 
 // ANCHOR: average_update
 impl Average {
-    /// A mean that begins with `model`.
+    /// A mean of no model yet, in the shape of `model`.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] if `share` is not from 0 to 1.
-    pub fn new(model: Gpt, share: Float) -> Result<Self, TrainError> {
-        if !(0.0..=1.0).contains(&share) {
+    /// [`TrainError::Setting`] if `part` is not from 0 to 1.
+    pub fn new(model: Gpt, part: Float) -> Result<Self, TrainError> {
+        if !(0.0..=1.0).contains(&part) {
             let (name, problem) = ("average", "must be from 0 to 1");
             return Err(TrainError::Setting { name, problem });
         }
-        Ok(Self { model, share })
+        Ok(Self { model, part, steps: 0 })
     }
 
-    /// Takes in the model `w` after step `n`, which counts from one:
-    /// `a ← a + s·(w − a)` with `s = (2 − p) / (p·n + 2 − 2p)`.
+    /// Takes in the next model `w`: `a ← a + s·(w − a)` with the share
+    /// `s = (2 − p) / (p·n + 2 − 2p)`.
     ///
     /// # Panics
-    /// If `model` has another shape than the mean, or `n` is zero.
-    pub fn update(&mut self, model: &Gpt, n: usize) {
-        assert!(n > 0, "steps count from one");
-        let p = self.share;
-        let s = (2.0 - p) / (p * n as Float + 2.0 - 2.0 * p);
+    /// If `model` has another shape than the mean.
+    pub fn update(&mut self, model: &Gpt) {
+        self.steps += 1;
+        let (p, n) = (self.part, self.steps as Float);
+        let share = (2.0 - p) / (p * n + 2.0 - 2.0 * p);
         let tensors = (self.model.tensors_mut(), model.tensors());
         tensors.into_par_iter().for_each(|(mean, weight)| {
             assert_eq!(mean.shape, weight.shape, "{}", mean.name);
             for (a, w) in mean.data.iter_mut().zip(weight.data) {
-                *a += s * (w - *a);
+                *a += share * (w - *a);
             }
         });
     }
@@ -387,7 +390,8 @@ pub struct TrainConfig {
 // ANCHOR_END: train_config
 
 // ANCHOR: trainer
-/// A run in progress: everything that the next step depends on.
+/// A run in progress: everything that the next step depends on, and what it
+/// has to show.
 #[derive(Debug)]
 pub struct Trainer {
     /// The model as it is now.
@@ -404,8 +408,8 @@ pub struct Trainer {
     pub losses: (f64, usize),
     /// The lowest validation loss so far, in nats per token.
     pub best: Option<f64>,
-    /// The mean of the models so far, if the run is to keep one; as set by the
-    /// caller, and `None` at first.
+    /// The mean of the models so far, if the caller has asked for one; `None`
+    /// at first.
     pub average: Option<Average>,
     /// What finds the loss and gradient of a batch:
     /// [`sharded_loss_and_grad`], unless many machines share the work.
@@ -438,7 +442,8 @@ pub struct Evaluation {
     /// The mean of the batches' losses since the last evaluation, in nats per
     /// token; `None` before the first step.
     pub train_loss: Option<f64>,
-    /// The loss over the whole validation split, in nats per token.
+    /// The loss of the run's [`result`](Trainer::result) over the whole
+    /// validation split, in nats per token.
     pub validation_loss: f64,
 }
 // ANCHOR_END: evaluation
@@ -522,7 +527,7 @@ impl Trainer {
         self.optimizer.step(model, grad, lr);
         self.step += 1;
         if let Some(average) = &mut self.average {
-            average.update(model, self.step);
+            average.update(model);
         }
         Ok(StepReport { step: self.step - 1, loss, grad_norm, lr })
     }

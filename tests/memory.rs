@@ -65,7 +65,7 @@ fn a_corpus_takes_three_times_its_size() {
 
 /// A run of some 150,000 parameters, as a file; with the mean of its models,
 /// if it shall keep one.
-fn file(share: Option<f32>) -> Vec<u8> {
+fn file(part: Option<f32>) -> Vec<u8> {
     let corpus = Corpus::new("to be, or not to be").expect("a text");
     let vocab_size = corpus.tokenizer.vocab_size();
     let sizes = GptConfig {
@@ -87,9 +87,8 @@ fn file(share: Option<f32>) -> Vec<u8> {
         seed: 1,
     };
     let mut trainer = Trainer::new(model, config).expect("settings that fit");
-    trainer.average = share.map(|share| {
-        Average::new(trainer.model.clone(), share).expect("a share")
-    });
+    trainer.average = part
+        .map(|part| Average::new(trainer.model.clone(), part).expect("a part"));
     let mut bytes = Vec::new();
     checkpoint::write(&trainer, &corpus, &mut bytes).expect("room");
     bytes
@@ -119,7 +118,10 @@ fn no_file_makes_the_reader_take_more_than_its_size_warrants() {
         ("n_embd\\\":64", "n_embd\\\":64000"),
         ("block_size\\\":32", "block_size\\\":3200000000"),
         ("batch_size\\\":3", "batch_size\\\":300000000"),
-        ("best\\\":null", "best\\\":null,\\\"average\\\":0.5"),
+        (
+            "best\\\":null",
+            "best\\\":null,\\\"average\\\":{\\\"part\\\":0.5,\\\"steps\\\":0}",
+        ),
         ("shape\":[64]", "shape\":[640000000]"),
     ];
     let mut files: Vec<(&str, Vec<u8>)> = huge

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::checkpoint::{self, Corpus};
+use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::Gpt;
 use microgpt::training::{Average, Event, Trainer, evaluate, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -609,4 +610,57 @@ fn the_program_average_stands_between_two_models() {
         assert_eq!(code, Some(2), "{said}");
         assert!(said.starts_with(&format!("error: {error}")), "{said}");
     }
+}
+
+/// The mean of the weights is what is evaluated, kept and written with.
+#[test]
+fn what_the_program_shows_is_the_mean() {
+    let folder = Folder::new("shown");
+    let tiny = TINY.replace("--length 5", "--length 40");
+    let run = format!("--data text.txt {tiny} --steps 30 --lr 0.1");
+    let load = |name| checkpoint::load(&folder.0.join(name)).unwrap();
+    let kept = |name| load(name).0.average.map(|it| (it.part, it.steps));
+
+    let printed = succeed(&folder, &format!("{run} --checkpoint a"));
+    assert!(printed.contains("the weights over the last 0.1 of the steps\n"));
+    let (a, corpus) = load("a");
+    assert_eq!(kept("a"), Some((0.1, 30)));
+    let ids = corpus.tokenizer.encode(&TEXT.repeat(10)).unwrap();
+    let [mean, last] = [a.result(), &a.model]
+        .map(|model| evaluate(model, split(&ids).1).unwrap());
+    let loss = |x: f64| format!("validation {x:.4}");
+    assert_ne!(loss(mean), loss(last));
+    assert!(printed.contains(&loss(mean)), "no {mean} in {printed}");
+    assert_eq!(a.best, Some(mean));
+
+    let mut rng = ChaCha8Rng::seed_from_u64(a.config.seed);
+    rng.set_stream(2);
+    let prompt = corpus.tokenizer.encode("\n").unwrap();
+    let sampler = Sampler::new(0.8, None).unwrap();
+    let ids = Generator::new(a.result(), &prompt, sampler, rng).unwrap();
+    let ids: Vec<u16> = ids.take(40).collect();
+    let text = corpus.tokenizer.decode(&ids).unwrap();
+    assert!(printed.ends_with(&format!("\n\n{text}\n")), "{printed}");
+    let again = "--checkpoint a --generate --length 40";
+    assert_eq!(succeed(&folder, again), format!("\n{text}\n"));
+    let said = succeed(&folder, "--inspect a");
+    let average = "average    of the weights over the last 0.1 of 30 steps\n";
+    assert!(said.contains(average), "{said}");
+
+    let none = format!("{run} --average 0 --checkpoint b");
+    assert!(!succeed(&folder, &none).contains("average"));
+    assert_eq!(kept("b"), None);
+    assert_eq!(load("b").0.model, a.model);
+    let go_on = |name: &str, options: &str| {
+        let on = format!("--data text.txt --resume {name} --length 5");
+        succeed(&folder, &format!("{on} --steps 40 {options}"));
+    };
+    std::fs::copy(folder.0.join("a"), folder.0.join("c")).unwrap();
+    go_on("a", "--average 0.3");
+    assert_eq!(kept("a"), Some((0.3, 40)));
+    go_on("c", "--average 0");
+    assert_eq!(kept("c"), None);
+    go_on("b", "--average 0.5"); // from here on
+    assert_eq!(kept("b"), Some((0.5, 10)));
+    assert_eq!(load("b").0.model, load("a").0.model);
 }

@@ -24,7 +24,7 @@ struct State {
     optimizer: ([f32; 4], i32),
     losses: (f64, usize),
     best: Option<f64>,
-    average: Option<f32>,
+    average: Option<(f32, u32)>,
     stream: (u64, u64, u128),
     weights: Vec<(u16, f32)>,
     ids: Vec<u16>,
@@ -54,9 +54,9 @@ impl State {
             seed: self.stream.1,
         };
         let mut trainer = Trainer::new(model, config).ok()?;
-        trainer.average = self.average.map(|share| {
+        trainer.average = self.average.map(|(part, steps)| {
             let model = trainer.model.clone();
-            Average { model, share } // also one that `new` refuses
+            Average { model, part, steps: steps as usize } // also one that `new` refuses
         });
         self.fill(&mut trainer);
         let (bytes, digest) = self.text.clone();

@@ -54,6 +54,8 @@ const ELSEWHERE: [(&str, Why); 37] = [
             "tinyshakespeare-below-counting.txt",
             "tinyshakespeare-long.txt",
             "tinyshakespeare-decay-2.txt",
+            "tinyshakespeare-hour.txt",
+            "tinyshakespeare-1.47.txt",
         ]),
     ),
     (

@@ -465,18 +465,18 @@ fn sharding_reports_the_loss_of_the_batch() {
 }
 
 #[test]
-fn the_mean_is_as_old_as_one_over_the_last_share() {
+fn the_mean_is_as_old_as_one_over_the_last_part() {
     use double::training::Average;
     // Each model is the number of its step, so the mean is that of the steps
     let mut model = double_model(1, 1, 4, 4, 1);
-    for share in [0.0, 0.01, 0.15, 0.5, 1.0] {
-        let mut average = Average::new(model.clone(), share).unwrap();
+    for part in [0.0, 0.01, 0.15, 0.5, 1.0] {
+        let mut average = Average::new(model.clone(), part).unwrap();
         for n in 1..=1000 {
             model.norm.weight.fill(n as f64);
-            average.update(&model, n);
+            average.update(&model);
             let age = n as f64 - average.model.norm.weight[0];
-            let expected = share / 2.0 * (n - 1) as f64;
-            assert!((age - expected).abs() < 1e-9, "{share} {n}: {age}");
+            let expected = part / 2.0 * (n - 1) as f64;
+            assert!((age - expected).abs() < 1e-9, "{part} {n}: {age}");
         }
     }
 }
@@ -486,10 +486,10 @@ fn a_mean_over_all_is_the_mean_and_one_over_nothing_is_the_last() {
     use double::training::Average;
     let models: Vec<_> = (0..7).map(|i| double_model(1, 2, 8, 6, i)).collect();
     let [mut all, mut last] =
-        [1.0, 0.0].map(|share| Average::new(models[6].clone(), share).unwrap());
-    for (model, n) in models.iter().zip(1..) {
-        all.update(model, n);
-        last.update(model, n);
+        [1.0, 0.0].map(|part| Average::new(models[6].clone(), part).unwrap());
+    for model in &models {
+        all.update(model);
+        last.update(model);
         assert!(models_apart(&last.model, model) < 1e-15);
     }
     let mut sum = models[0].zeros_like();
@@ -504,10 +504,10 @@ fn a_mean_over_all_is_the_mean_and_one_over_nothing_is_the_last() {
 }
 
 #[test]
-fn a_share_is_from_nothing_to_all() {
+fn a_mean_is_over_a_part_from_nothing_to_all() {
     let model = model(1, 1, 4, 4, 1);
-    for share in [-0.01, 1.01, f32::NAN, f32::INFINITY] {
-        let error = Average::new(model.clone(), share).unwrap_err();
+    for part in [-0.01, 1.01, f32::NAN, f32::INFINITY] {
+        let error = Average::new(model.clone(), part).unwrap_err();
         assert_eq!(error.to_string(), "average must be from 0 to 1");
     }
 }
@@ -522,15 +522,15 @@ fn a_run_shows_the_mean_of_its_path_and_walks_the_same_path() {
     let mut expected = vec![evaluate(&mean.model, validation).unwrap()];
     for n in 1..=12 {
         plain.take_step(train).unwrap();
-        mean.update(&plain.model, n);
+        mean.update(&plain.model);
         if n % 5 == 0 || n == 12 {
             expected.push(evaluate(&mean.model, validation).unwrap());
         }
     }
     assert_eq!(plain.result(), &plain.model);
     let mut trainer = fresh().unwrap();
-    let share = Average::new(trainer.model.clone(), 0.4).unwrap();
-    trainer.average = Some(share);
+    let average = Average::new(trainer.model.clone(), 0.4).unwrap();
+    trainer.average = Some(average);
     let mut losses = Vec::new();
     trainer
         .run(train, validation, |_, event| {
