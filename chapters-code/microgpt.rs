@@ -1157,7 +1157,7 @@ pub mod gpt {
     }
 
     impl Gpt {
-        /// A model with GPT-2's initial weights, drawn from `rng`.
+        /// A new model, with weights drawn from `rng`.
         pub fn new(
             config: GptConfig,
             rng: &mut impl Rng,

@@ -158,7 +158,7 @@ pub struct GptCache {
 
 // ANCHOR: new
 impl Gpt {
-    /// A model with GPT-2's initial weights, drawn from `rng`.
+    /// A new model, with weights drawn from `rng`.
     ///
     /// # Errors
     /// If `config` describes no model.

@@ -251,7 +251,7 @@ pub fn long_samples() -> String {
          model wrote there, the last of which read like a play.",
     );
     let x_at = |step: f64| 96.0 + 85.0 * (step / 500.0).ln();
-    let y_at = |loss: f64| 40.0 + 330.0 * (2.5 - loss);
+    let y_at = |loss: f64| 40.0 + 315.0 * (2.5 - loss);
     let mut passed: Vec<_> = LONG_RUNGS
         .lines()
         .filter_map(|line| {
