@@ -34,7 +34,7 @@ fn run() -> Result<(), String> {
     let text = std::fs::read_to_string(&path)
         .map_err(|error| format!("cannot read {path}: {error}"))?;
     let mut run: Option<(Average, Corpus)> = None;
-    for (file, count) in arguments.zip(1u64..) {
+    for file in arguments {
         let named = |error: &dyn Display| format!("{file}: {error}");
         let (trainer, corpus) =
             load(Path::new(&file)).map_err(|e| named(&e))?;
@@ -54,7 +54,7 @@ fn run() -> Result<(), String> {
         }
         average.update(model);
         let (loss, of_mean) = (measure(model)?, measure(&average.model)?);
-        let step = trainer.step;
+        let (step, count) = (trainer.step, average.steps);
         println!("step {step:>6}  {loss:.4}  mean of {count}  {of_mean:.4}");
     }
     run.map(drop).ok_or(USAGE.to_owned())

@@ -573,6 +573,11 @@ fn the_program_average_stands_between_two_models() {
     for (steps, name) in [(3, "a"), (30, "b")] {
         succeed(&folder, &format!("{run} --steps {steps} --checkpoint {name}"));
     }
+    let wide = run.replace("--n-embd 8", "--n-embd 16");
+    succeed(&folder, &format!("{wide} --steps 3 --checkpoint wide"));
+    std::fs::write(folder.0.join("other.txt"), TEXT.repeat(11)).unwrap();
+    let other = run.replace("text.txt", "other.txt");
+    succeed(&folder, &format!("{other} --steps 3 --checkpoint other"));
     let average = built("average");
     let asked = |arguments: &[&str]| {
         let mut command = Command::new(&average);
@@ -609,6 +614,14 @@ fn the_program_average_stands_between_two_models() {
         let (code, said) = asked(arguments);
         assert_eq!(code, Some(2), "{said}");
         assert!(said.starts_with(&format!("error: {error}")), "{said}");
+    }
+    for (name, error) in [
+        ("wide", "wide: a model of other sizes than the one before\n"),
+        ("other", "other: a model of another text than the one before\n"),
+    ] {
+        let (code, said) = asked(&["text.txt", "a", name]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.ends_with(error), "{said}");
     }
 }
 
