@@ -21,8 +21,8 @@ use microgpt::interchange::{self, Fault};
 use microgpt::orientation::{Rung, ladder};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{
-    Average, Evaluation, Event, LrSchedule, PIECE, SHARDS, TrainConfig,
-    TrainError, Trainer, split,
+    Average, Evaluation, Event, LrSchedule, PIECE, SHARDS, ShortWindows,
+    TrainConfig, TrainError, Trainer, split,
 };
 use ndarray::Dimension;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -94,6 +94,10 @@ struct Options {
     /// Windows of text in each step
     #[arg(long, help_heading = "Training", value_name = "N")]
     batch_size: Option<usize>,
+    /// Steps at the beginning with windows of a quarter of the context, and
+    /// four times as many of them
+    #[arg(long, help_heading = "Training", value_name = "N")]
+    short_steps: Option<usize>,
     /// How strongly AdamW pulls the weights towards zero
     #[arg(long, help_heading = "Training", value_name = "RATE")]
     #[arg(allow_negative_numbers = true)]
@@ -148,6 +152,7 @@ struct Recipe {
     block_size: usize,
     batch_size: usize,
     steps: usize,
+    short_steps: usize,
     lr: f32,
     weight_decay: f32,
     average: f32,
@@ -176,6 +181,7 @@ fn recipe(
         block_size: options.block_size.unwrap_or(base.block_size),
         batch_size: options.batch_size.unwrap_or(base.batch_size),
         steps: options.steps.unwrap_or(base.steps),
+        short_steps: options.short_steps.unwrap_or(base.short_steps),
         lr: options.lr.unwrap_or(base.lr),
         weight_decay: options.weight_decay.unwrap_or(base.weight_decay),
         average: options.average.unwrap_or(base.average),
@@ -192,6 +198,7 @@ fn recipe_of(trainer: &Trainer) -> Recipe {
     let weight_decay = trainer.optimizer.weight_decay;
     let (steps, lr) = (schedule.steps, schedule.max_lr);
     let average = trainer.average.as_ref().map_or(0.0, |it| it.part);
+    let short_steps = trainer.short.map_or(0, |it| it.steps);
     Recipe {
         n_layer,
         n_head,
@@ -199,6 +206,7 @@ fn recipe_of(trainer: &Trainer) -> Recipe {
         block_size,
         batch_size,
         steps,
+        short_steps,
         lr,
         weight_decay,
         average,
@@ -211,18 +219,18 @@ fn preset(preset: Preset) -> Recipe {
     match preset {
         Preset::Quick => Recipe {
             n_layer: 2, n_head: 2, n_embd: 64, block_size: 32, batch_size: 16,
-            steps: 400, lr: 4e-3, weight_decay: 0.1, average: 0.1,
-            eval_interval: 100,
+            steps: 400, short_steps: 0, lr: 4e-3, weight_decay: 0.1,
+            average: 0.1, eval_interval: 100,
         },
         Preset::Standard => Recipe {
             n_layer: 4, n_head: 4, n_embd: 128, block_size: 64, batch_size: 16,
-            steps: 1500, lr: 3e-3, weight_decay: 0.1, average: 0.1,
-            eval_interval: 150,
+            steps: 1500, short_steps: 0, lr: 3e-3, weight_decay: 0.1,
+            average: 0.1, eval_interval: 150,
         },
         Preset::Long => Recipe {
             n_layer: 4, n_head: 4, n_embd: 256, block_size: 256, batch_size: 8,
-            steps: 18_000, lr: 2e-3, weight_decay: 2.0, average: 0.1,
-            eval_interval: 500,
+            steps: 18_000, short_steps: 0, lr: 2e-3, weight_decay: 2.0,
+            average: 0.1, eval_interval: 500,
         },
     }
 }
@@ -440,8 +448,15 @@ fn trainer(model: Gpt, recipe: &Recipe, seed: u64) -> Result<Trainer, Error> {
     };
     let mut trainer = Trainer::new(model, config)?;
     trainer.optimizer.weight_decay = recipe.weight_decay;
+    trainer.short = short(recipe);
     set_average(&mut trainer, recipe.average)?;
     Ok(trainer)
+}
+
+/// Windows of a quarter of the context to begin with, if any are asked for.
+fn short(recipe: &Recipe) -> Option<ShortWindows> {
+    let (t, steps) = ((recipe.block_size / 4).max(1), recipe.short_steps);
+    (steps > 0).then_some(ShortWindows { t, steps })
 }
 
 /// Has a run keep the mean of its models, from here on if it kept none.
@@ -475,6 +490,9 @@ fn again(
         trainer.config.schedule = schedule(recipe);
     }
     trainer.optimizer.weight_decay = recipe.weight_decay;
+    if options.short_steps.is_some() {
+        trainer.short = short(recipe);
+    }
     set_average(&mut trainer, recipe.average)?;
     Ok(trainer)
 }
@@ -571,6 +589,12 @@ fn inspect(path: &Path) -> Result<(), Error> {
          decay {decay}, seed {seed}",
         trainer.step, schedule.steps, schedule.max_lr, schedule.min_lr,
     )?;
+    if let Some(ShortWindows { t, steps }) = trainer.short {
+        writeln!(
+            out,
+            "short      windows of {t} characters in the first {steps} steps"
+        )?;
+    }
     if let Some(Average { part, steps, .. }) = &trainer.average {
         writeln!(
             out,
@@ -705,7 +729,8 @@ fn training_bytes(recipe: &Recipe, config: GptConfig) -> f64 {
     let params = config.num_params().unwrap_or(usize::MAX) as f64;
     let windows = recipe.batch_size.div_ceil(SHARDS);
     let windows = windows.min((PIECE / config.block_size).max(1)) as f64;
-    let shards = recipe.batch_size.min(SHARDS) as f64;
+    let most = recipe.batch_size * if recipe.short_steps > 0 { 4 } else { 1 };
+    let shards = most.min(SHARDS) as f64;
     let working = shards.min(rayon::current_num_threads() as f64);
     let (t, c) = (config.block_size as f64, config.n_embd as f64);
     let block = 18.0 * c + config.n_head as f64 * t; // numbers for a position
@@ -732,6 +757,14 @@ fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) -> io::Result<()> {
         recipe.batch_size,
         if threads == 1 { "" } else { "s" },
     )?;
+    if let Some(ShortWindows { t, steps }) = short(recipe) {
+        writeln!(
+            stdout(),
+            "short     the first {} steps with windows of {t} characters, and as \
+             many more of them",
+            HumanCount(steps as u64),
+        )?;
+    }
     if recipe.average > 0.0 {
         writeln!(
             stdout(),

@@ -29,7 +29,7 @@ use super::embeddings::Embeddings;
 use super::gpt::{ConfigError, Gpt, GptConfig, Tensor};
 use super::tokenization::{CharTokenizer, TokenizerError};
 use super::training::{
-    AdamW, Average, LrSchedule, TrainConfig, TrainError, Trainer,
+    AdamW, Average, LrSchedule, ShortWindows, TrainConfig, TrainError, Trainer,
 };
 use super::transformer_block::{
     Block, CausalSelfAttention, LayerNorm, Linear, Mlp,
@@ -95,6 +95,8 @@ struct Record {
     best: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     average: Option<Mean>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    short: Option<Short>,
     batches: Stream,
     sha256: String,
 }
@@ -116,6 +118,14 @@ struct Optimizer {
 #[serde(deny_unknown_fields)]
 struct Mean {
     part: Float,
+    steps: usize,
+}
+
+/// Shorter windows: how long, and for how many steps.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Short {
+    t: usize,
     steps: usize,
 }
 
@@ -195,6 +205,9 @@ impl Record {
                 part: average.part,
                 steps: average.steps,
             }),
+            short: trainer
+                .short
+                .map(|ShortWindows { t, steps }| Short { t, steps }),
             batches: Stream {
                 seed: rng.get_seed(),
                 stream: rng.get_stream(),
@@ -534,6 +547,9 @@ impl Record {
             let average = Average::new(zeros(config), part)?;
             trainer.average = Some(Average { steps, ..average });
         }
+        if let Some(Short { t, steps }) = self.short {
+            trainer.short = Some(ShortWindows { t, steps });
+        }
         self.set_optimizer(&mut trainer.optimizer);
         (trainer.step, trainer.rng) = (self.step, rng);
         (trainer.losses, trainer.best) = (self.losses, self.best);
@@ -595,7 +611,8 @@ impl Record {
         let hexadecimal = |c: char| matches!(c, '0'..='9' | 'a'..='f');
         let digest = &self.text_sha256;
         let digest = digest.len() == 64 && digest.chars().all(hexadecimal);
-        let average = self.average.as_ref();
+        let (average, short) = (self.average.as_ref(), self.short.as_ref());
+        let fits = |t: usize| (1..=self.config.block_size).contains(&t);
         let checks = [
             ("batch_size", count(batch_size)),
             ("eval_interval", count(eval_interval)),
@@ -609,6 +626,9 @@ impl Record {
             ("losses", count(self.losses.1)),
             ("average", self.version > 1 || average.is_none()),
             ("average.steps", average.is_none_or(|it| count(it.steps))),
+            ("short", self.version > 1 || short.is_none()),
+            ("short.t", short.is_none_or(|it| fits(it.t))),
+            ("short.steps", short.is_none_or(|it| count(it.steps))),
             ("batches.position", self.batches.position < 1 << 68),
             ("text_sha256", digest),
         ];

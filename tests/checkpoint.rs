@@ -11,7 +11,9 @@ use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::checkpoint::{self, CheckpointError, Corpus, KEY, best_path};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::training::{Average, LrSchedule, TrainConfig, Trainer, split};
+use microgpt::training::{
+    Average, LrSchedule, ShortWindows, TrainConfig, Trainer, split,
+};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use safetensors::tensor::Metadata;
@@ -46,6 +48,7 @@ fn run() -> (Trainer, Corpus, Vec<u16>) {
     (optimizer.epsilon, optimizer.weight_decay) = (1e-7, 0.2);
     let average = Average::new(trainer.model.clone(), 0.3).unwrap();
     trainer.average = Some(average);
+    trainer.short = Some(ShortWindows { t: 2, steps: 11 });
     let ids = corpus.tokenizer.encode(&text).unwrap();
     (trainer, corpus, ids)
 }
@@ -108,6 +111,7 @@ fn a_file_of_version_1_is_read() {
     assert_eq!(corpus, Corpus::new(&TEXT.repeat(10)).unwrap());
     assert_eq!(trainer.step, 5);
     assert!(trainer.average.is_none());
+    assert!(trainer.short.is_none());
     assert_eq!(trainer.result(), &trainer.model);
     // Written again it is a new one, with the same numbers
     let new = bytes(&trainer, &corpus);
@@ -275,11 +279,19 @@ fn every_forged_record_is_refused_with_a_sentence() {
         ("a mean in version 1", "/version", json!(1)),
         ("a mean over more than all", "/average/part", json!(1.5)),
         ("a mean over less than nothing", "/average/part", json!(-0.1)),
+        ("windows beyond the context", "/short/t", json!(5)),
         ("another step", "/step", json!(8)),
     ]);
     rows.push((
         "a field that nobody knows",
         forged(|_, record, _| record["more"] = json!(1)),
+    ));
+    rows.push((
+        "short windows in version 1",
+        forged(|_, record, _| {
+            record["version"] = json!(1);
+            record.as_object_mut().unwrap().remove("average");
+        }),
     ));
     assert_snapshot!("records", table(rows));
 }
@@ -299,6 +311,9 @@ fn every_number_of_the_record_has_its_bounds() {
         count("/step"),
         count("/losses/1"),
         count("/average/steps"),
+        count("/short/steps"),
+        ("/short/t", vec![json!(0), json!(5)], json!(1)),
+        ("/short/t", vec![], json!(4)),
         ("/optimizer/steps", vec![json!(-1), json!(MOST + 1)], json!(MOST)),
         ("/optimizer/steps", vec![], json!(0)),
         ("/optimizer/beta1", vec![json!(-0.1), json!(1.0)], json!(0.0)),

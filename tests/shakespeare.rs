@@ -15,7 +15,9 @@ use insta::assert_snapshot;
 use microgpt::checkpoint::{self, Corpus};
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::Gpt;
-use microgpt::training::{Average, Event, Trainer, evaluate, split};
+use microgpt::training::{
+    Average, Event, ShortWindows, Trainer, evaluate, split,
+};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use serde_json::Value;
 
@@ -135,6 +137,7 @@ fn a_run_killed_fifty_times_ends_in_the_same_bytes() {
 fn the_program_resumes_to_the_same_bytes_on_one_thread_and_on_two() {
     let folder = Folder::new("resume");
     let common = format!("--data text.txt {TINY} --steps 3000 --average 0.2");
+    let common = format!("{common} --short-steps 2500");
     for threads in [1, 2] {
         let run = format!("--eval-interval 10 --threads {threads}");
         succeed(&folder, &format!("{common} {run} --checkpoint a{threads}"));
@@ -676,4 +679,33 @@ fn what_the_program_shows_is_the_mean() {
     go_on("b", "--average 0.5"); // from here on
     assert_eq!(kept("b"), Some((0.5, 10)));
     assert_eq!(load("b").0.model, load("a").0.model);
+}
+
+/// A quarter of the context, in as many steps as asked for.
+#[test]
+fn a_run_can_begin_with_short_windows() {
+    let folder = Folder::new("short");
+    let tiny = TINY.replace("--block-size 8", "--block-size 12");
+    let run = format!("--data text.txt {tiny} --steps 30");
+    let load = |name| checkpoint::load(&folder.0.join(name)).unwrap().0;
+    let options = "--short-steps 20 --checkpoint a";
+    let printed = succeed(&folder, &format!("{run} {options}"));
+    let line = "short     the first 20 steps with windows of 3 characters, \
+                and as many more of them\n";
+    assert!(printed.contains(line), "{printed}");
+    let short = Some(ShortWindows { t: 3, steps: 20 });
+    assert_eq!(load("a").short, short);
+    let said = succeed(&folder, "--inspect a");
+    let line = "short      windows of 3 characters in the first 20 steps\n";
+    assert!(said.contains(line), "{said}");
+
+    let on = "--data text.txt --resume a --length 5 --steps 40";
+    succeed(&folder, on);
+    assert_eq!(load("a").short, short);
+    let none = format!("{on} --short-steps 0");
+    assert!(!succeed(&folder, &none).contains("short"));
+    assert_eq!(load("a").short, None);
+    let plain = format!("{run} --checkpoint b");
+    assert!(!succeed(&folder, &plain).contains("short"));
+    assert_eq!(load("b").short, None);
 }

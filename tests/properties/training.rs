@@ -3,8 +3,9 @@ use std::ops::ControlFlow;
 use approx::assert_abs_diff_eq;
 use microgpt::gpt::{Gpt, GptConfig, TensorName};
 use microgpt::training::{
-    AdamW, Average, Batch, Event, LrSchedule, PIECE, SHARDS, TrainConfig,
-    TrainError, Trainer, clip, evaluate, sharded_loss_and_grad, split,
+    AdamW, Average, Batch, Event, LrSchedule, PIECE, SHARDS, ShortWindows,
+    TrainConfig, TrainError, Trainer, clip, evaluate, sharded_loss_and_grad,
+    split,
 };
 use ndarray::Dimension;
 use proptest::prelude::*;
@@ -545,4 +546,48 @@ fn a_run_shows_the_mean_of_its_path_and_walks_the_same_path() {
     assert_ne!(trainer.result(), &trainer.model);
     assert_eq!(losses, expected);
     assert_eq!(trainer.best, losses.into_iter().min_by(f64::total_cmp));
+}
+
+#[test]
+fn a_run_with_short_windows_is_two_runs_one_after_the_other() {
+    let data = random_ids(300, 11, 1);
+    let mut trainer =
+        Trainer::new(model(2, 2, 8, 6, 1), quick_config(30)).unwrap();
+    trainer.short = Some(ShortWindows { t: 4, steps: 20 });
+    let mut model = trainer.model.clone();
+    let mut optimizer = trainer.optimizer.clone();
+    let mut rng = ChaCha8Rng::seed_from_u64(trainer.config.seed);
+    rng.set_stream(1); // as the trainer's
+    let schedule = trainer.config.schedule;
+    for step in 0..30 {
+        // Twelve windows of six are as many positions as eighteen of four
+        let (windows, t) = if step < 20 { (18, 4) } else { (12, 6) };
+        let batch = Batch::random(&data, windows, t, &mut rng).unwrap();
+        let mut grads = Vec::new();
+        let loss = sharded_loss_and_grad(&model, &batch, &mut grads);
+        let grad_norm = clip(&mut grads[0], trainer.config.max_norm);
+        optimizer.step(&mut model, &grads[0], schedule.at(step));
+
+        let report = trainer.take_step(&data).unwrap();
+        assert_eq!((report.loss, report.grad_norm), (loss, grad_norm));
+        assert_eq!(trainer.model, model, "step {step}");
+    }
+}
+
+#[test]
+fn short_windows_that_do_not_fit_are_refused_and_change_nothing() {
+    let data = random_ids(300, 11, 1);
+    let mut trainer =
+        Trainer::new(model(1, 2, 8, 6, 1), quick_config(12)).unwrap();
+    let before = trainer.model.clone();
+    for t in [0, 7] {
+        trainer.short = Some(ShortWindows { t, steps: 1 });
+        let error = trainer.take_step(&data).unwrap_err();
+        assert_eq!(error.to_string(), "short must fit into the context");
+        assert_eq!((&trainer.model, trainer.step), (&before, 0));
+    }
+    trainer.short = Some(ShortWindows { t: 6, steps: 1 }); // just fits
+    trainer.take_step(&data).unwrap();
+    trainer.short = Some(ShortWindows { t: 7, steps: 1 }); // is over
+    trainer.take_step(&data).unwrap();
 }
