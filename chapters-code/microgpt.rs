@@ -1719,6 +1719,15 @@ pub mod training {
         pub seed: u64,
     }
 
+    /// For the first steps of a run: shorter windows, and as many more of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct ShortWindows {
+        /// Positions in each, from 1 to the model's `block_size`.
+        pub t: usize,
+        /// Steps that are taken with them.
+        pub steps: usize,
+    }
+
     /// A run in progress: everything that the next step depends on, and what it
     /// has to show.
     #[derive(Debug)]
@@ -1740,6 +1749,9 @@ pub mod training {
         /// The mean of the models so far, if the caller has asked for one; `None`
         /// at first.
         pub average: Option<Average>,
+        /// Shorter windows to begin with, if the caller has asked for them; `None`
+        /// at first.
+        pub short: Option<ShortWindows>,
         /// What finds the loss and gradient of a batch:
         /// [`sharded_loss_and_grad`], unless many machines share the work.
         pub gradient: fn(&Gpt, &Batch, &mut Vec<Gpt>) -> Float,
@@ -1811,9 +1823,25 @@ pub mod training {
                 losses: (0.0, 0),
                 best: None,
                 average: None,
+                short: None,
                 gradient: sharded_loss_and_grad,
                 grads: Vec::new(),
             })
+        }
+    }
+
+    impl Trainer {
+        /// Draws the windows of the next step from `data`.
+        fn next_batch(&mut self, data: &[u16]) -> Result<Batch, TrainError> {
+            let context = self.model.embeddings.position.nrows();
+            let short = self.short.filter(|short| self.step < short.steps);
+            let t = short.map_or(context, |short| short.t);
+            if t == 0 || t > context {
+                let (name, problem) = ("short", "must fit into the context");
+                return Err(TrainError::Setting { name, problem });
+            }
+            let windows = self.config.batch_size * context / t;
+            Batch::random(data, windows, t, &mut self.rng)
         }
     }
 
@@ -1823,9 +1851,8 @@ pub mod training {
             &mut self,
             data: &[u16],
         ) -> Result<StepReport, TrainError> {
-            let TrainConfig { batch_size, schedule, max_norm, .. } = self.config;
-            let t = self.model.embeddings.position.nrows();
-            let batch = Batch::random(data, batch_size, t, &mut self.rng)?;
+            let TrainConfig { schedule, max_norm, .. } = self.config;
+            let batch = self.next_batch(data)?;
             let (model, grads) = (&mut self.model, &mut self.grads);
             let loss = (self.gradient)(model, &batch, grads);
             let grad = &mut grads[0];

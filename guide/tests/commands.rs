@@ -55,6 +55,7 @@ const ELSEWHERE: [(&str, Why); 37] = [
             "tinyshakespeare-long.txt",
             "tinyshakespeare-decay-2.txt",
             "tinyshakespeare-hour.txt",
+            "tinyshakespeare-short.txt",
         ]),
     ),
     (
