@@ -56,6 +56,7 @@ const ELSEWHERE: [(&str, Why); 37] = [
             "tinyshakespeare-decay-2.txt",
             "tinyshakespeare-hour.txt",
             "tinyshakespeare-short.txt",
+            "tinyshakespeare-12-minutes.txt",
         ]),
     ),
     (
