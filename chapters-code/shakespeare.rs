@@ -729,7 +729,8 @@ fn training_bytes(recipe: &Recipe, config: GptConfig) -> f64 {
     let params = config.num_params().unwrap_or(usize::MAX) as f64;
     let windows = recipe.batch_size.div_ceil(SHARDS);
     let windows = windows.min((PIECE / config.block_size).max(1)) as f64;
-    let most = recipe.batch_size * if recipe.short_steps > 0 { 4 } else { 1 };
+    let times = if recipe.short_steps > 0 { 4 } else { 1 };
+    let most = recipe.batch_size.saturating_mul(times);
     let shards = most.min(SHARDS) as f64;
     let working = shards.min(rayon::current_num_threads() as f64);
     let (t, c) = (config.block_size as f64, config.n_embd as f64);

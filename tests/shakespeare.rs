@@ -708,4 +708,9 @@ fn a_run_can_begin_with_short_windows() {
     let plain = format!("{run} --checkpoint b");
     assert!(!succeed(&folder, &plain).contains("short"));
     assert_eq!(load("b").short, None);
+
+    let most = usize::MAX;
+    let many = TINY.replace("--batch-size 2", &format!("--batch-size {most}"));
+    let many = format!("--data text.txt {many} --short-steps 1");
+    assert!(refusal(&folder, &many).contains("GB of memory"));
 }
