@@ -122,7 +122,7 @@ struct Mean {
 }
 
 /// Shorter windows: how long, and for how many steps.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Short {
     t: usize,
@@ -547,9 +547,8 @@ impl Record {
             let average = Average::new(zeros(config), part)?;
             trainer.average = Some(Average { steps, ..average });
         }
-        if let Some(Short { t, steps }) = self.short {
-            trainer.short = Some(ShortWindows { t, steps });
-        }
+        trainer.short =
+            self.short.map(|Short { t, steps }| ShortWindows { t, steps });
         self.set_optimizer(&mut trainer.optimizer);
         (trainer.step, trainer.rng) = (self.step, rng);
         (trainer.losses, trainer.best) = (self.losses, self.best);
@@ -611,7 +610,7 @@ impl Record {
         let hexadecimal = |c: char| matches!(c, '0'..='9' | 'a'..='f');
         let digest = &self.text_sha256;
         let digest = digest.len() == 64 && digest.chars().all(hexadecimal);
-        let (average, short) = (self.average.as_ref(), self.short.as_ref());
+        let (average, short) = (self.average.as_ref(), self.short);
         let fits = |t: usize| (1..=self.config.block_size).contains(&t);
         let checks = [
             ("batch_size", count(batch_size)),

@@ -525,7 +525,7 @@ impl Trainer {
         let short = self.short.filter(|short| self.step < short.steps);
         let t = short.map_or(context, |short| short.t);
         if t == 0 || t > context {
-            let (name, problem) = ("short", "must fit into the context");
+            let (name, problem) = ("short.t", "must be from 1 to block_size");
             return Err(TrainError::Setting { name, problem });
         }
         let windows = self.config.batch_size * context / t;

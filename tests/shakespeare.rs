@@ -702,6 +702,13 @@ fn a_run_can_begin_with_short_windows() {
     let on = "--data text.txt --resume a --length 5 --steps 40";
     succeed(&folder, on);
     assert_eq!(load("a").short, short);
+    // Windows of another length than the program's own stay as they are
+    let path = folder.0.join("a");
+    let (mut other, corpus) = checkpoint::load(&path).unwrap();
+    other.short = Some(ShortWindows { t: 5, steps: 60 });
+    std::fs::write(&path, bytes(&other, &corpus)).unwrap();
+    succeed(&folder, &on.replace("40", "50"));
+    assert_eq!(load("a").short, other.short);
     let none = format!("{on} --short-steps 0");
     assert!(!succeed(&folder, &none).contains("short"));
     assert_eq!(load("a").short, None);

@@ -583,7 +583,7 @@ fn short_windows_that_do_not_fit_are_refused_and_change_nothing() {
     for t in [0, 7] {
         trainer.short = Some(ShortWindows { t, steps: 1 });
         let error = trainer.take_step(&data).unwrap_err();
-        assert_eq!(error.to_string(), "short must fit into the context");
+        assert_eq!(error.to_string(), "short.t must be from 1 to block_size");
         assert_eq!((&trainer.model, trainer.step), (&before, 0));
     }
     trainer.short = Some(ShortWindows { t: 6, steps: 1 }); // just fits
