@@ -1432,9 +1432,9 @@ pub mod training {
     use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
     use rayon::prelude::*;
 
-    use super::Float;
     use super::gpt::{Gpt, Tensor, TensorName};
     use super::orientation::dot;
+    use super::{Float, Matrix};
 
     /// Cuts a sequence in two: the first nine tenths to train on, the rest to
     /// validate with. Nothing is shuffled, so no window straddles the cut.
@@ -1845,6 +1845,15 @@ pub mod training {
         }
     }
 
+    /// Fills the rows from `t` on, which no window of `t` positions has reached,
+    /// with copies of those before: `row[p] = row[p mod t]`.
+    fn repeat_positions(table: &mut Matrix, t: usize) {
+        for p in t..table.nrows() {
+            let earlier = table.row(p - t).to_owned();
+            table.row_mut(p).assign(&earlier);
+        }
+    }
+
     impl Trainer {
         /// Draws a batch from `data` and takes one step.
         pub fn take_step(
@@ -1864,6 +1873,9 @@ pub mod training {
             let lr = schedule.at(self.step);
             self.optimizer.step(model, grad, lr);
             self.step += 1;
+            if let Some(short) = self.short.filter(|it| it.steps == self.step) {
+                repeat_positions(&mut model.embeddings.position, short.t);
+            }
             if let Some(average) = &mut self.average {
                 average.update(model);
             }

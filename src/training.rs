@@ -18,9 +18,9 @@ use ndarray::Dimension;
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rayon::prelude::*;
 
-use super::Float;
 use super::gpt::{Gpt, Tensor, TensorName};
 use super::orientation::dot;
+use super::{Float, Matrix};
 
 // ANCHOR: split
 /// Cuts a sequence in two: the first nine tenths to train on, the rest to
@@ -392,6 +392,9 @@ pub struct TrainConfig {
 // ANCHOR: short_windows
 /// For the first steps of a run: shorter windows, and as many more of them.
 ///
+/// After the last of these steps the rows of the position table that they
+/// reached are repeated to its end.
+///
 /// Press, Smith & Lewis (2021), staged training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortWindows {
@@ -534,6 +537,17 @@ impl Trainer {
 }
 // ANCHOR_END: next_batch
 
+// ANCHOR: repeat_positions
+/// Fills the rows from `t` on, which no window of `t` positions has reached,
+/// with copies of those before: `row[p] = row[p mod t]`.
+fn repeat_positions(table: &mut Matrix, t: usize) {
+    for p in t..table.nrows() {
+        let earlier = table.row(p - t).to_owned();
+        table.row_mut(p).assign(&earlier);
+    }
+}
+// ANCHOR_END: repeat_positions
+
 // ANCHOR: take_step
 impl Trainer {
     /// Draws a batch from `data` and takes one step.
@@ -560,6 +574,9 @@ impl Trainer {
         let lr = schedule.at(self.step);
         self.optimizer.step(model, grad, lr);
         self.step += 1;
+        if let Some(short) = self.short.filter(|it| it.steps == self.step) {
+            repeat_positions(&mut model.embeddings.position, short.t);
+        }
         if let Some(average) = &mut self.average {
             average.update(model);
         }

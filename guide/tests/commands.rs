@@ -55,7 +55,6 @@ const ELSEWHERE: [(&str, Why); 37] = [
             "tinyshakespeare-long.txt",
             "tinyshakespeare-decay-2.txt",
             "tinyshakespeare-hour.txt",
-            "tinyshakespeare-short.txt",
             "tinyshakespeare-12-minutes.txt",
         ]),
     ),
