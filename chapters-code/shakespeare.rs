@@ -57,7 +57,7 @@ struct Options {
     /// Begin with the model in this folder, as --export-hf writes it
     #[arg(long, help_heading = "Keeping", value_name = "DIR", group = "model")]
     #[arg(conflicts_with_all = ["resume", "n_layer", "n_head", "n_embd"])]
-    #[arg(conflicts_with = "block_size")]
+    #[arg(conflicts_with_all = ["block_size", "short_steps"])]
     import_hf: Option<PathBuf>,
     /// Write with the model in --checkpoint or --import-hf, without training
     #[arg(long, help_heading = "Keeping", requires = "model")]
@@ -483,14 +483,23 @@ fn again(
     mut trainer: Trainer,
     recipe: &Recipe,
     options: &Options,
-) -> Result<Trainer, TrainError> {
+) -> Result<Trainer, Error> {
     trainer.config.batch_size = recipe.batch_size;
     trainer.config.eval_interval = recipe.eval_interval;
     if options.steps.is_some() || options.lr.is_some() {
         trainer.config.schedule = schedule(recipe);
     }
     trainer.optimizer.weight_decay = recipe.weight_decay;
-    if options.short_steps.is_some() {
+    let (step, steps) = (trainer.step, recipe.short_steps);
+    let end = trainer.short.map_or(0, |it| it.steps);
+    if steps != end {
+        if step > end || step >= steps {
+            Err(format!(
+                "--short-steps {steps}: the run is at step {step}, and its \
+                 short windows end at step {end}; an end can be moved only if \
+                 it is ahead, and stay ahead; leave the option out"
+            ))?;
+        }
         trainer.short = short(recipe);
     }
     set_average(&mut trainer, recipe.average)?;

@@ -709,9 +709,23 @@ fn a_run_can_begin_with_short_windows() {
     std::fs::write(&path, bytes(&other, &corpus)).unwrap();
     succeed(&folder, &on.replace("40", "50"));
     assert_eq!(load("a").short, other.short);
-    let none = format!("{on} --short-steps 0");
-    assert!(!succeed(&folder, &none).contains("short"));
-    assert_eq!(load("a").short, None);
+    // An end of them is moved only while it is ahead, and stays ahead
+    let on = "--data text.txt --resume a --length 5 --steps 52";
+    for steps in [0, 50] {
+        let error = refusal(&folder, &format!("{on} --short-steps {steps}"));
+        let said = "at step 50, and its short windows end at step 60";
+        assert!(error.contains(said), "{error}");
+    }
+    succeed(&folder, &format!("{on} --short-steps 51"));
+    assert_eq!(load("a").short, Some(ShortWindows { t: 3, steps: 51 }));
+    let on = on.replace("52", "54");
+    let error = refusal(&folder, &format!("{on} --short-steps 60"));
+    let said = "at step 52, and its short windows end at step 51";
+    assert!(error.contains(said), "{error}");
+    succeed(&folder, &format!("{on} --short-steps 51"));
+    let import = "--data text.txt --import-hf folder --short-steps 5";
+    assert!(refusal(&folder, import).contains("cannot be used with"));
+
     let plain = format!("{run} --checkpoint b");
     assert!(!succeed(&folder, &plain).contains("short"));
     assert_eq!(load("b").short, None);
