@@ -393,8 +393,8 @@ pub struct TrainConfig {
 /// For the first steps of a run: shorter windows, and as many more of them.
 ///
 /// After the last of these steps the rows of the position table that they
-/// reached are repeated to its end, over what was there: this is for a model
-/// that begins.
+/// reached are repeated to its end, over what was there: so this is for a
+/// model that has learned nothing yet.
 ///
 /// Press, Smith & Lewis (2021), staged training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
