@@ -878,21 +878,20 @@ pub mod transformer_block {
     /// The weight of the cubic term.
     const CUBIC: Float = 0.044715;
 
-    /// GELU in its tanh form: `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`.
-    pub fn gelu(x: &Matrix) -> Matrix {
-        x.mapv(|x| x * gate(x))
-    }
-
-    /// `dx = dy·(g + x·g·(1 − g)·2u′)` with `g` the gate and
+    /// GELU in its tanh form, `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`, and
+    /// its slope at each `x`, which is all that the way back will need:
+    /// `dy/dx = g + x·g·(1 − g)·2u′`, with `g` the gate and
     /// `u′ = √(2/π)·(1 + 3·0.044715·x²)`.
-    pub fn gelu_backward(x: &Matrix, dy: Matrix) -> Matrix {
-        let mut dx = dy;
-        dx.zip_mut_with(x, |dx, &x| {
+    pub fn gelu(x: Matrix) -> (Matrix, Matrix) {
+        let mut slope = x; // the memory of x
+        let y = slope.map_mut(|slope| {
+            let x = *slope;
             let g = gate(x);
-            let slope = TWO_ROOT_TWO_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
-            *dx *= g + x * g * (1.0 - g) * slope;
+            let inner = TWO_ROOT_TWO_OVER_PI * (1.0 + 3.0 * CUBIC * x * x); // 2u′
+            *slope = g + x * g * (1.0 - g) * inner;
+            x * g
         });
-        dx
+        (y, slope)
     }
 
     /// The feed-forward network: widen four times, bend, narrow again.
@@ -908,7 +907,7 @@ pub mod transformer_block {
     #[derive(Clone, Debug)]
     pub struct MlpCache {
         up_in: LinearCache,
-        h: Matrix, // [N, 4C], before GELU
+        slope: Matrix, // of GELU, [N, 4C]
         down_in: LinearCache,
     }
 
@@ -926,8 +925,9 @@ pub mod transformer_block {
         /// `y = down(gelu(up(x)))`.
         pub fn forward(&self, x: Matrix) -> (Matrix, MlpCache) {
             let (h, up_in) = self.up.forward(x); // [N, 4C]
-            let (y, down_in) = self.down.forward(gelu(&h)); // [N, C]
-            (y, MlpCache { up_in, h, down_in })
+            let (h, slope) = gelu(h);
+            let (y, down_in) = self.down.forward(h); // [N, C]
+            (y, MlpCache { up_in, slope, down_in })
         }
     }
 
@@ -940,7 +940,7 @@ pub mod transformer_block {
             grad: &mut Mlp,
         ) -> Matrix {
             let dh = self.down.backward(&cache.down_in, dy, &mut grad.down);
-            let dh = gelu_backward(&cache.h, dh); // [N, 4C]
+            let dh = dh * &cache.slope; // [N, 4C]
             self.up.backward(&cache.up_in, &dh, &mut grad.up)
         }
     }

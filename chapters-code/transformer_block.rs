@@ -16,7 +16,7 @@ use ndarray::{array, linalg::general_mat_mul, s};
 use orientation::{dot, flat, flat_mut, numerical_gradient, rows, softmax};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use transformer_block::{
-    Block, CausalSelfAttention, LayerNorm, Linear, attend, gelu, gelu_backward,
+    Block, CausalSelfAttention, LayerNorm, Linear, attend, gelu,
 };
 
 type Float = f64;
@@ -244,8 +244,8 @@ fn activation() {
     println!("[gelu]");
     let x = array![[-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0]];
     println!("x     {:6.2}", x.row(0));
-    println!("gelu  {:6.2}", rounded(gelu(&x), 2).row(0));
-    let slope = gelu_backward(&x, Matrix::ones((1, 8)));
+    let (y, slope) = gelu(x);
+    println!("gelu  {:6.2}", rounded(y, 2).row(0));
     println!("slope {:6.2}", slope.row(0));
 }
 // ANCHOR_END: activation
@@ -256,7 +256,7 @@ fn mlp_alone(rng: &mut ChaCha8Rng) {
     let (up, down) = (normal((2, 8), 1.0, rng), normal((8, 2), 1.0, rng));
     let x = array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]];
     let straight = x.dot(&up).dot(&down);
-    let bent = gelu(&x.dot(&up)).dot(&down);
+    let bent = gelu(x.dot(&up)).0.dot(&down);
     for (name, y) in [("straight", straight), ("bent", bent)] {
         let sum = &y.row(0) + &y.row(1);
         println!(

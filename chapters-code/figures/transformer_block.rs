@@ -8,9 +8,7 @@ use crate::experiments::double::Matrix;
 use crate::experiments::double::gpt::{Gpt, GptConfig, cross_entropy};
 use crate::experiments::double::orientation::{dot, flat};
 use crate::experiments::double::tokenization::CharTokenizer;
-use crate::experiments::double::transformer_block::{
-    LayerNorm, attend, gelu, gelu_backward,
-};
+use crate::experiments::double::transformer_block::{LayerNorm, attend, gelu};
 use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -174,13 +172,12 @@ pub fn gelu_curves() -> String {
     let (mut value, mut slope, mut gap) = (Vec::new(), Vec::new(), Vec::new());
     for i in -160..=160 {
         let x = f64::from(i) / 40.0;
-        let at = Matrix::from_elem((1, 1), x);
-        let y = gelu(&at)[[0, 0]];
+        let (y, at) = gelu(Matrix::from_elem((1, 1), x));
+        let (y, at) = (y[[0, 0]], at[[0, 0]]);
         if y <= 3.2 {
             value.push((x_at(x), y_at(y)));
         }
-        let dy = Matrix::ones((1, 1));
-        slope.push((x_at(x), y_at(gelu_backward(&at, dy)[[0, 0]])));
+        slope.push((x_at(x), y_at(at)));
         gap.push((x_at(x), y_at(1000.0 * (y - x * phi(x)))));
     }
     for (line, colour, dashed) in

@@ -481,27 +481,22 @@ pub const EXPERIMENTS: [Experiment; 20] = [
     Experiment {
         name: "relu",
         what: "max(x, 0) instead of GELU",
-        patches: &[
-            patch(BLOCK, "x.mapv(|x| x * gate(x))", "x.mapv(|x| x.max(0.0))"),
-            patch(
-                BLOCK,
-                "*dx *= g + x * g * (1.0 - g) * slope;",
-                "*dx *= if x > 0.0 { 1.0 } else { 0.0 * g * slope };",
-            ),
-        ],
+        patches: &[patch(
+            BLOCK,
+            "*slope = g + x * g * (1.0 - g) * inner;\n        x * g",
+            "*slope = if x > 0.0 { 1.0 } else { 0.0 * g * inner };\n        \
+                 x.max(0.0)",
+        )],
         n_layer: 2,
     },
     Experiment {
         name: "no-bend",
         what: "nothing instead of GELU",
-        patches: &[
-            patch(BLOCK, "x.mapv(|x| x * gate(x))", "x.clone()"),
-            patch(
-                BLOCK,
-                "*dx *= g + x * g * (1.0 - g) * slope;",
-                "*dx *= 1.0 + 0.0 * g * slope;",
-            ),
-        ],
+        patches: &[patch(
+            BLOCK,
+            "*slope = g + x * g * (1.0 - g) * inner;\n        x * g",
+            "*slope = 1.0 + 0.0 * g * inner;\n        x",
+        )],
         n_layer: 2,
     },
     Experiment {
