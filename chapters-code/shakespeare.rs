@@ -494,10 +494,14 @@ fn again(
     let end = trainer.short.map_or(0, |it| it.steps);
     if steps != end {
         if step > end || step >= steps {
+            let had = match end {
+                0 => "it has had no short windows".to_owned(),
+                _ => format!("its short windows end at step {end}"),
+            };
             Err(format!(
-                "--short-steps {steps}: the run is at step {step}, and its \
-                 short windows end at step {end}; an end can be moved only if \
-                 it is ahead, and stay ahead; leave the option out"
+                "--short-steps {steps}: the run is at step {step}, and {had}; \
+                 an end can be moved only if it is ahead, and stay ahead; \
+                 leave the option out"
             ))?;
         }
         trainer.short = short(recipe);
@@ -592,11 +596,15 @@ fn inspect(path: &Path) -> Result<(), Error> {
          block_size {block_size}, vocab_size {vocab_size}"
     )?;
     let decay = trainer.optimizer.weight_decay;
+    let rate = |lr| (f64::from(lr) * 1e9).round() / 1e9; // 2e-3 / 10 is 2e-4
     writeln!(
         out,
         "step       {} of {}, batches of {batch_size} windows, rate {} to {}, \
          decay {decay}, seed {seed}",
-        trainer.step, schedule.steps, schedule.max_lr, schedule.min_lr,
+        trainer.step,
+        schedule.steps,
+        rate(schedule.max_lr),
+        rate(schedule.min_lr),
     )?;
     if let Some(ShortWindows { t, steps }) = trainer.short {
         writeln!(

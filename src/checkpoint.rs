@@ -327,8 +327,10 @@ pub(super) fn bytes(numbers: &[Float]) -> Vec<u8> {
 /// to the disk, and only then renamed.
 ///
 /// # Errors
-/// [`CheckpointError::NotAFile`] if `path` is a folder or a device, and
-/// [`CheckpointError::Io`]. What was at `path` is still there.
+/// [`CheckpointError::NotAFile`] if `path` is a folder or a device,
+/// [`CheckpointError::Content`] if the run holds what is not a finite number,
+/// so that nobody could load it, and [`CheckpointError::Io`]. What was at
+/// `path` is still there.
 pub fn save(
     path: &Path,
     trainer: &Trainer,
@@ -336,6 +338,9 @@ pub fn save(
 ) -> Result<(), CheckpointError> {
     if fs::metadata(path).is_ok_and(|old| !old.is_file()) {
         return Err(CheckpointError::NotAFile);
+    }
+    for (name, tensor) in tensors(trainer) {
+        check_finite(tensor.data, name)?;
     }
     let part = beside(path, ".part");
     let written = write_part(&part, trainer, corpus);
@@ -690,13 +695,17 @@ fn fill(
     for (x, four) in data.iter_mut().zip(bytes.chunks_exact(4)) {
         *x = Float::from_le_bytes([four[0], four[1], four[2], four[3]]);
     }
-    if !data.iter().all(|x| x.is_finite()) {
-        return fail(ContentError::Tensor(name, TensorError::NonFinite));
-    }
     if name.starts_with("square.") && data.iter().any(|x| *x < 0.0) {
         return fail(ContentError::Tensor(name, TensorError::Negative));
     }
-    Ok(())
+    check_finite(data, name)
+}
+
+fn check_finite(data: &[Float], name: String) -> Result<(), CheckpointError> {
+    match data.iter().all(|x| x.is_finite()) {
+        true => Ok(()),
+        false => fail(ContentError::Tensor(name, TensorError::NonFinite)),
+    }
 }
 // ANCHOR_END: fill
 
@@ -831,11 +840,22 @@ impl fmt::Display for CheckpointError {
                 "{length} bytes where {needed} were announced; take another \
                  copy"
             ),
-            Self::NotSafetensors(header) => write!(
-                f,
-                "not a safetensors file: it would begin with a header of \
-                 {header} bytes"
-            ),
+            Self::NotSafetensors(header) => {
+                write!(f, "not a safetensors file: it ")?;
+                match str::from_utf8(&header.to_le_bytes()) {
+                    Ok("version ") => write!(
+                        f,
+                        "is a pointer of Git LFS; fetch the file itself with \
+                         `git lfs pull`"
+                    ),
+                    Ok(text) if !text.contains(char::is_control) => {
+                        write!(f, "begins with the text {text:?}")
+                    }
+                    _ => {
+                        write!(f, "would begin with a header of {header} bytes")
+                    }
+                }
+            }
             Self::NoRecord => write!(
                 f,
                 "a safetensors file, but not of a run: its metadata lack \

@@ -221,6 +221,11 @@ fn every_damaged_file_is_refused_with_a_sentence() {
             ("empty", vec![]),
             ("seven bytes", file()[..7].to_vec()),
             ("another kind of file", b"PK\x03\x04 and more of it".to_vec()),
+            ("a text", b"First Citizen: Before we proceed".to_vec()),
+            (
+                "a pointer of Git LFS",
+                b"version https://git-lfs.github.com/spec/v1".to_vec(),
+            ),
             ("cut in the header", file()[..100].to_vec()),
             ("cut in the numbers", file()[..file().len() - 1].to_vec()),
             ("a byte too many", [file(), b"!"].concat()),
@@ -536,6 +541,30 @@ fn a_save_that_fails_leaves_the_old_file() {
     let nowhere = folder.0.join("nowhere").join("a");
     let error = checkpoint::save(&nowhere, &trainer, &corpus).unwrap_err();
     assert!(error.to_string().starts_with("cannot write: "), "{error}");
+}
+
+/// Nobody could load it, and what it would be written over can be loaded.
+#[test]
+fn what_is_not_finite_is_not_saved_over_what_is() {
+    let folder = Folder::new("finite");
+    let path = folder.0.join("a");
+    let (mut trainer, corpus, _) = run();
+    checkpoint::save(&path, &trainer, &corpus).unwrap();
+    let old = std::fs::read(&path).unwrap();
+    let change = |trainer: &mut Trainer, x| {
+        let last = trainer.optimizer.square.tensors_mut().pop();
+        last.unwrap().data[0] = x;
+    };
+    for x in [f32::NAN, f32::INFINITY] {
+        change(&mut trainer, x);
+        let error = checkpoint::save(&path, &trainer, &corpus).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("\"square.norm.bias\" holds what"), "{said}");
+        assert!(std::fs::read(&path).unwrap() == old);
+        assert_eq!(names(&folder), ["a"]);
+    }
+    change(&mut trainer, 0.0);
+    checkpoint::save(&path, &trainer, &corpus).unwrap();
 }
 
 /// Part of a file's name may be a link that somebody else has put there.
