@@ -841,20 +841,7 @@ impl fmt::Display for CheckpointError {
                  copy"
             ),
             Self::NotSafetensors(header) => {
-                write!(f, "not a safetensors file: it ")?;
-                match str::from_utf8(&header.to_le_bytes()) {
-                    Ok("version ") => write!(
-                        f,
-                        "is a pointer of Git LFS; fetch the file itself with \
-                         `git lfs pull`"
-                    ),
-                    Ok(text) if !text.contains(char::is_control) => {
-                        write!(f, "begins with the text {text:?}")
-                    }
-                    _ => {
-                        write!(f, "would begin with a header of {header} bytes")
-                    }
-                }
+                write!(f, "not a safetensors file: it {}", instead(*header))
             }
             Self::NoRecord => write!(
                 f,
@@ -872,6 +859,19 @@ impl fmt::Display for CheckpointError {
     }
 }
 // ANCHOR_END: error_display
+
+/// What a file is that has no header of a length that can be.
+fn instead(header: u64) -> String {
+    match str::from_utf8(&header.to_le_bytes()) {
+        Ok("version ") => "is a pointer of Git LFS; fetch the file itself \
+                           with `git lfs pull`"
+            .to_owned(),
+        Ok(text) if !text.contains(char::is_control) => {
+            format!("begins with the text {text:?}")
+        }
+        _ => format!("would begin with a header of {header} bytes"),
+    }
+}
 
 impl std::error::Error for CheckpointError {}
 
