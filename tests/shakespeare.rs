@@ -375,13 +375,15 @@ fn two_runs_never_save_to_one_file() {
 fn what_does_not_fit_a_run_is_refused_with_both_values() {
     let folder = Folder::new("refused");
     let common = format!("--data text.txt {TINY}");
-    succeed(&folder, &format!("{common} --steps 2 --checkpoint a"));
+    let first = format!("{common} --steps 2 --lr 2e-3 --checkpoint a");
+    succeed(&folder, &first);
     std::fs::write(folder.0.join("longer.txt"), TEXT.repeat(11)).unwrap();
     std::fs::write(folder.0.join("other.txt"), "abc\n".repeat(50)).unwrap();
     let before = content(&folder, "a");
     let rows = [
         "--data text.txt --resume a --n-embd 16",
         "--data text.txt --resume a --seed 1",
+        "--data text.txt --resume a --short-steps 9",
         "--data longer.txt --resume a",
         "--data other.txt --resume a",
         "--data text.txt --checkpoint a",
@@ -398,6 +400,7 @@ fn what_does_not_fit_a_run_is_refused_with_both_values() {
     assert!(content(&folder, "a") == before);
     let inspected = succeed(&folder, "--inspect a");
     assert!(inspected.contains("block_size 8, vocab_size 16\n"), "{inspected}");
+    assert!(inspected.contains("rate 0.002 to 0.0002, "), "{inspected}");
     let written = succeed(&folder, "--checkpoint a --generate --length 7");
     assert_eq!(written.chars().count(), 1 + 7 + 1);
 }
