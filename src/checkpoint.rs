@@ -701,6 +701,7 @@ fn fill(
     check_finite(data, name)
 }
 
+/// Refuses what is infinite or not a number.
 fn check_finite(data: &[Float], name: String) -> Result<(), CheckpointError> {
     match data.iter().all(|x| x.is_finite()) {
         true => Ok(()),

@@ -398,6 +398,10 @@ const CUBIC: Float = 0.044715;
 /// `dy/dx = g + x·g·(1 − g)·2u′`, with `g` the gate and
 /// `u′ = √(2/π)·(1 + 3·0.044715·x²)`.
 ///
+/// # Shapes
+/// - `x`: `[N, C]`
+/// - returns: `y` and the slopes, `[N, C]` each
+///
 /// GPT-2's activation. The exact GELU, `x·Φ(x)`, differs from it by less than
 /// 5e-4 everywhere.
 ///
