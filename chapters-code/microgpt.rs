@@ -879,9 +879,7 @@ pub mod transformer_block {
     const CUBIC: Float = 0.044715;
 
     /// GELU in its tanh form, `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`, and
-    /// its slope at each `x`, which is all that the way back will need:
-    /// `dy/dx = g + x·g·(1 − g)·2u′`, with `g` the gate and
-    /// `u′ = √(2/π)·(1 + 3·0.044715·x²)`.
+    /// its slope.
     pub fn gelu(x: Matrix) -> (Matrix, Matrix) {
         let mut slope = x; // the memory of x
         let y = slope.map_mut(|slope| {

@@ -596,7 +596,7 @@ fn inspect(path: &Path) -> Result<(), Error> {
          block_size {block_size}, vocab_size {vocab_size}"
     )?;
     let decay = trainer.optimizer.weight_decay;
-    let rate = |lr| (f64::from(lr) * 1e9).round() / 1e9; // 2e-3 / 10 is 2e-4
+    let rate = |lr| (f64::from(lr) * 1e9).round() / 1e9; // no 0.00020000001
     writeln!(
         out,
         "step       {} of {}, batches of {batch_size} windows, rate {} to {}, \

@@ -172,12 +172,12 @@ pub fn gelu_curves() -> String {
     let (mut value, mut slope, mut gap) = (Vec::new(), Vec::new(), Vec::new());
     for i in -160..=160 {
         let x = f64::from(i) / 40.0;
-        let (y, at) = gelu(Matrix::from_elem((1, 1), x));
-        let (y, at) = (y[[0, 0]], at[[0, 0]]);
+        let (y, dy_dx) = gelu(Matrix::from_elem((1, 1), x));
+        let y = y[[0, 0]];
         if y <= 3.2 {
             value.push((x_at(x), y_at(y)));
         }
-        slope.push((x_at(x), y_at(at)));
+        slope.push((x_at(x), y_at(dy_dx[[0, 0]])));
         gap.push((x_at(x), y_at(1000.0 * (y - x * phi(x)))));
     }
     for (line, colour, dashed) in
