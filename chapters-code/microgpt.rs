@@ -878,8 +878,7 @@ pub mod transformer_block {
     /// The weight of the cubic term.
     const CUBIC: Float = 0.044715;
 
-    /// GELU in its tanh form, `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`, and
-    /// its slope.
+    /// GELU in its tanh form, and its slope.
     pub fn gelu(x: Matrix) -> (Matrix, Matrix) {
         let mut slope = x; // the memory of x
         let y = slope.map_mut(|slope| {

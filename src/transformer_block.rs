@@ -393,11 +393,10 @@ const CUBIC: Float = 0.044715;
 // ANCHOR_END: gate
 
 // ANCHOR: gelu
-/// GELU in its tanh form, `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`, and
-/// its slope.
+/// GELU in its tanh form, and its slope.
 ///
-/// The slope is all that the way back will need:
-/// `dy/dx = g + x·g·(1 − g)·2u′`, with `g` the gate and
+/// `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`. The slope is all that the
+/// way back will need: `dy/dx = g + x·g·(1 − g)·2u′`, with `g` the gate and
 /// `u′ = √(2/π)·(1 + 3·0.044715·x²)`.
 ///
 /// # Shapes
