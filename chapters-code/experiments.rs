@@ -15,7 +15,8 @@ use double::gpt::{Gpt, GptConfig};
 use double::orientation::{CountModel, dot, rows, softmax};
 use double::tokenization::CharTokenizer;
 use double::training::{
-    Event, LrSchedule, TrainConfig, Trainer, evaluate, split,
+    Batch, Event, LrSchedule, TrainConfig, TrainError, Trainer, clip, evaluate,
+    sharded_loss_and_grad, split,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 
@@ -33,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     loss_by_place(&trained, &tokenizer)?;
     neighbours(&trained, &tokenizer);
     capitals(&trained, &tokenizer);
-    Ok(())
+    gradient_lengths(&trained, &tokenizer)
 }
 
 /// The pipeline's model, untrained.
@@ -286,6 +287,44 @@ fn capitals(model: &Gpt, tokenizer: &CharTokenizer) {
     println!("the nearest is a capital:  {capitals} of {asked}");
     println!("it is the right one:       {right} of {asked}");
     println!("the right one among three: {near} of {asked}");
+}
+
+/// How long a gradient is, while the model learns and by the size of a batch.
+fn gradient_lengths(
+    trained: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<(), Box<dyn Error>> {
+    println!("[gradient length]");
+    let ids = tokenizer.encode(SONNETS)?;
+    let (train, _) = split(&ids);
+    let mut trainer = trainer(untrained(2)?, 2000, 1000)?;
+    println!("     steps  median  longest  above one");
+    for part in 0..5 {
+        let reports = (0..400).map(|_| trainer.take_step(train));
+        let lengths = reports.map(|report| report.map(|r| r.grad_norm));
+        let mut lengths = lengths.collect::<Result<Vec<f64>, _>>()?;
+        lengths.sort_by(f64::total_cmp);
+        let (median, longest) = (lengths[200], lengths[399]);
+        let above = lengths.iter().filter(|&&length| length > 1.0).count();
+        let (first, last) = (400 * part, 400 * part + 399);
+        println!(
+            "{first:>4}–{last:>4}  {median:>7.2}  {longest:>7.2}  {above:>9}"
+        );
+    }
+    println!("afterwards, by the windows in a batch:");
+    let mut grads = Vec::new();
+    for windows in [1, 8, 64, 512] {
+        let lengths = (1..=21).map(|seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let batch = Batch::random(train, windows, 32, &mut rng)?;
+            sharded_loss_and_grad(trained, &batch, &mut grads);
+            Ok(clip(&mut grads[0], f64::INFINITY))
+        });
+        let mut lengths = lengths.collect::<Result<Vec<f64>, TrainError>>()?;
+        lengths.sort_by(f64::total_cmp);
+        println!("{windows:>9}  {:>7.2}", lengths[10]);
+    }
+    Ok(())
 }
 
 /// The tokens whose rows point most nearly the same way.

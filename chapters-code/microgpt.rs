@@ -564,6 +564,7 @@ pub mod embeddings {
             dy: &Matrix,
             grad: &mut Embeddings,
         ) {
+            assert_eq!(dy.dim(), (cache.ids.len(), self.token.ncols()), "dy");
             for (n, &id) in cache.ids.iter().enumerate() {
                 let dy = dy.row(n);
                 let mut token = grad.token.row_mut(usize::from(id));
@@ -866,8 +867,8 @@ pub mod transformer_block {
         }
     }
 
-    /// `σ(2u)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that GELU lets
-    /// through. It equals `(1 + tanh u) / 2`, the form in which most write it.
+    /// `1/(1 + e⁻²ᵘ)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that
+    /// GELU lets through. It equals `(1 + tanh u) / 2`, as most write it.
     #[inline]
     fn gate(x: Float) -> Float {
         1.0 / (1.0 + exp(-TWO_ROOT_TWO_OVER_PI * (x + CUBIC * x * x * x)))
@@ -1436,8 +1437,7 @@ pub mod training {
     /// Cuts a sequence in two: the first nine tenths to train on, the rest to
     /// validate with. Nothing is shuffled, so no window straddles the cut.
     pub fn split<T>(data: &[T]) -> (&[T], &[T]) {
-        let (tens, ones) = (data.len() / 10, data.len() % 10);
-        data.split_at(9 * tens + 9 * ones / 10)
+        data.split_at(data.len() - data.len().div_ceil(10))
     }
 
     /// Windows of text, and for each position the token that follows it.
@@ -1488,6 +1488,7 @@ pub mod training {
         grads: &mut Vec<Gpt>,
     ) -> Float {
         let Batch { inputs, targets, t } = batch;
+        assert_eq!(inputs.len(), targets.len(), "one target for each input");
         let shard = (inputs.len() / t).div_ceil(SHARDS).max(1) * t;
         let piece = (PIECE / t).max(1) * t; // whole windows, like a shard
         let shards = inputs.len().div_ceil(shard).max(1);
@@ -1953,7 +1954,8 @@ pub mod training {
             /// The step that was not taken, from zero.
             step: usize,
             /// The first tensor of the model, or else of the gradient, that is
-            /// not finite; `None` if only the loss is not.
+            /// not finite; `None` if only the loss or the gradient's length is
+            /// not.
             tensor: Option<TensorName>,
         },
     }
@@ -1968,7 +1970,10 @@ pub mod training {
                 ),
                 Self::Setting { name, problem } => write!(f, "{name} {problem}"),
                 Self::NonFinite { step, tensor } => {
-                    write!(f, "step {step}: the loss is no longer a number")?;
+                    write!(
+                        f,
+                        "step {step}: the loss or the gradient is not finite"
+                    )?;
                     if let Some(tensor) = tensor {
                         write!(f, "; first in {tensor}")?;
                     }

@@ -67,7 +67,8 @@ impl Embeddings {
     /// - returns: `[N, C]`, one row for each id
     ///
     /// # Panics
-    /// If `t` is above the number of positions, or an id outside the table.
+    /// If a window reaches beyond the last position, `t` is zero, or an id is
+    /// outside the table.
     pub fn forward(&self, ids: &[u16], t: usize) -> (Matrix, EmbeddingsCache) {
         let mut y = Matrix::zeros((ids.len(), self.token.ncols())); // [N, C]
         for (n, &id) in ids.iter().enumerate() {
@@ -89,12 +90,16 @@ impl Embeddings {
     ///
     /// # Shapes
     /// - `dy`: `[N, C]`
+    ///
+    /// # Panics
+    /// If `dy` has another shape.
     pub fn backward(
         &self,
         cache: &EmbeddingsCache,
         dy: &Matrix,
         grad: &mut Embeddings,
     ) {
+        assert_eq!(dy.dim(), (cache.ids.len(), self.token.ncols()), "dy");
         for (n, &id) in cache.ids.iter().enumerate() {
             let dy = dy.row(n);
             let mut token = grad.token.row_mut(usize::from(id));

@@ -159,7 +159,8 @@ impl KvCache {
     /// read so far, up to rounding, at a fraction of the work.
     ///
     /// # Panics
-    /// If `ids` is empty or does not fit into the model's window.
+    /// If `ids` is empty, does not fit into what is left of the model's window,
+    /// or has an id outside its vocabulary.
     pub fn extend(&mut self, model: &Gpt, ids: &[u16]) -> Vec<Float> {
         let positions = &model.embeddings.position;
         let new = self.len..self.len + ids.len();

@@ -234,6 +234,9 @@ impl Gpt {
     ///
     /// # Shapes
     /// - `dlogits`: `[N, V]`
+    ///
+    /// # Panics
+    /// If `dlogits` has another shape, or `grad` is of a model of other sizes.
     pub fn backward(&self, cache: &GptCache, dlogits: &Matrix, grad: &mut Gpt) {
         let dtoken = &mut grad.embeddings.token;
         general_mat_mul(1.0, &dlogits.t(), &cache.x, 1.0, dtoken);

@@ -26,8 +26,7 @@ use super::{Float, Matrix};
 /// Cuts a sequence in two: the first nine tenths to train on, the rest to
 /// validate with. Nothing is shuffled, so no window straddles the cut.
 pub fn split<T>(data: &[T]) -> (&[T], &[T]) {
-    let (tens, ones) = (data.len() / 10, data.len() % 10);
-    data.split_at(9 * tens + 9 * ones / 10)
+    data.split_at(data.len() - data.len().div_ceil(10))
 }
 // ANCHOR_END: split
 
@@ -104,6 +103,7 @@ pub fn sharded_loss_and_grad(
     grads: &mut Vec<Gpt>,
 ) -> Float {
     let Batch { inputs, targets, t } = batch;
+    assert_eq!(inputs.len(), targets.len(), "one target for each input");
     let shard = (inputs.len() / t).div_ceil(SHARDS).max(1) * t;
     let piece = (PIECE / t).max(1) * t; // whole windows, like a shard
     let shards = inputs.len().div_ceil(shard).max(1);
@@ -353,6 +353,9 @@ impl Average {
 ///
 /// # Errors
 /// [`TrainError::TooShort`] if there are not two tokens.
+///
+/// # Panics
+/// If a token is outside the model's vocabulary.
 pub fn evaluate(model: &Gpt, data: &[u16]) -> Result<f64, TrainError> {
     let Some(last) = data.len().checked_sub(1).filter(|&last| last > 0) else {
         let tokens = data.len();
@@ -671,7 +674,8 @@ pub enum TrainError {
         /// The step that was not taken, from zero.
         step: usize,
         /// The first tensor of the model, or else of the gradient, that is
-        /// not finite; `None` if only the loss is not.
+        /// not finite; `None` if only the loss or the gradient's length is
+        /// not.
         tensor: Option<TensorName>,
     },
 }
@@ -688,7 +692,10 @@ impl fmt::Display for TrainError {
             ),
             Self::Setting { name, problem } => write!(f, "{name} {problem}"),
             Self::NonFinite { step, tensor } => {
-                write!(f, "step {step}: the loss is no longer a number")?;
+                write!(
+                    f,
+                    "step {step}: the loss or the gradient is not finite"
+                )?;
                 if let Some(tensor) = tensor {
                     write!(f, "; first in {tensor}")?;
                 }

@@ -136,6 +136,9 @@ impl LayerNorm {
     /// - `x`: `[N, C]`
     /// - returns: `[N, C]`
     ///
+    /// # Panics
+    /// If `x` does not have `C` columns, or is not stored row by row.
+    ///
     /// Ba, Kiros & Hinton (2016), §3.
     pub fn forward(&self, x: &Matrix) -> (Matrix, LayerNormCache) {
         let mut x_hat = x.clone(); // [N, C]
@@ -315,6 +318,9 @@ const BLOCK: usize = 32;
 /// - `q`, `y`: `[Q, D]`; `k`, `v`: `[T, D]`, `T ≥ Q`
 /// - `att`: `[Q, T]`; all zero when it comes
 ///
+/// # Panics
+/// If there are more queries than keys, or another shape does not fit.
+///
 /// Vaswani et al. (2017), §3.2.1.
 pub fn attend(
     [q, k, v]: [&ArrayRef2<Float>; 3],
@@ -379,8 +385,8 @@ fn attend_backward(
 // ANCHOR_END: attend_backward
 
 // ANCHOR: gate
-/// `σ(2u)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that GELU lets
-/// through. It equals `(1 + tanh u) / 2`, the form in which most write it.
+/// `1/(1 + e⁻²ᵘ)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that
+/// GELU lets through. It equals `(1 + tanh u) / 2`, as most write it.
 #[inline]
 fn gate(x: Float) -> Float {
     1.0 / (1.0 + exp(-TWO_ROOT_TWO_OVER_PI * (x + CUBIC * x * x * x)))

@@ -68,6 +68,11 @@ fn orientation_prints() {
 }
 
 #[test]
+fn counting_prints() {
+    assert_snapshot!("counting_sonnets", output("counting"));
+}
+
+#[test]
 fn tokenization_prints() {
     assert_sections("tokenization", sections(&output("tokenization")));
 }

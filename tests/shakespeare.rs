@@ -413,7 +413,9 @@ fn a_run_that_explodes_keeps_its_last_good_state() {
          --checkpoint a"
     );
     let error = refusal(&folder, &run);
-    assert!(error.contains("the loss is no longer a number; first in "));
+    assert!(
+        error.contains("the loss or the gradient is not finite; first in ")
+    );
     let advice = "train with a smaller learning rate; the last good state";
     assert!(error.contains(advice), "{error}");
     checkpoint::load(&folder.0.join("a")).unwrap();

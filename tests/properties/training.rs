@@ -394,7 +394,7 @@ fn a_run_that_explodes_stops_and_names_step_and_tensor() {
     assert_eq!(error, Err(TrainError::NonFinite { step: 0, tensor }));
     assert_eq!(
         error.unwrap_err().to_string(),
-        "step 0: the loss is no longer a number; first in \
+        "step 0: the loss or the gradient is not finite; first in \
          blocks.0.mlp.up.weight; train with a smaller learning rate"
     );
     let kept = trainer.model.tensors();
