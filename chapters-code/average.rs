@@ -3,13 +3,20 @@
 //! `cargo run --example average -- TEXT FILE FILE…`, with the text that the
 //! run has learned.
 
+use std::error::Error;
 use std::fmt::Display;
+use std::io::{Write, stdout};
 use std::path::Path;
 use std::process::ExitCode;
+
+#[allow(dead_code)] // what only the larger programs need
+#[path = "terminal.rs"]
+mod terminal;
 
 use microgpt::checkpoint::{Corpus, load};
 use microgpt::gpt::Gpt;
 use microgpt::training::{Average, evaluate, split};
+use terminal::{nobody_reads, warn};
 
 /// Hands the memory of one evaluation to the next.
 #[global_allocator]
@@ -21,14 +28,15 @@ const USAGE: &str =
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            warn(&format!("error: {error}"));
             ExitCode::from(2)
         }
     }
 }
 
-fn run() -> Result<(), String> {
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or(USAGE)?;
     let text = std::fs::read_to_string(&path)
@@ -47,15 +55,19 @@ fn run() -> Result<(), String> {
         let over_all = over_all.map_err(|e| named(&e))?;
         let (average, first) = run.get_or_insert((over_all, corpus.clone()));
         if average.model.config() != model.config() {
-            return Err(named(&"a model of other sizes than the one before"));
+            Err(named(&"a model of other sizes than the one before"))?;
         }
         if *first != corpus {
-            return Err(named(&"a model of another text than the one before"));
+            Err(named(&"a model of another text than the one before"))?;
         }
         average.update(model);
         let (loss, of_mean) = (measure(model)?, measure(&average.model)?);
         let (step, count) = (trainer.step, average.steps);
-        println!("step {step:>6}  {loss:.4}  mean of {count}  {of_mean:.4}");
+        writeln!(
+            stdout(),
+            "step {step:>6}  {loss:.4}  mean of {count}  {of_mean:.4}"
+        )?;
     }
-    run.map(drop).ok_or(USAGE.to_owned())
+    run.ok_or(USAGE)?;
+    Ok(())
 }

@@ -4,10 +4,17 @@
 //! `cargo run --example counting -- FILE` on a text of your own.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::error::Error;
+use std::io::{Write, stdout};
 use std::process::ExitCode;
+
+#[allow(dead_code)] // what only the larger programs need
+#[path = "terminal.rs"]
+mod terminal;
 
 use microgpt::orientation::CountModel;
 use microgpt::training::split;
+use terminal::{nobody_reads, warn};
 
 /// A language model made of counts, smoothed as Kneser and Ney do it.
 ///
@@ -103,38 +110,42 @@ impl KneserNey<'_> {
 const LONGEST: usize = 8; // characters in a run
 
 fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            warn(&format!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let text = match std::env::args().nth(1) {
         None => include_str!("data/sonnets.txt").to_owned(),
-        Some(path) => match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                eprintln!("error: cannot read {path}: {error}");
-                return ExitCode::from(2);
-            }
-        },
+        Some(path) => std::fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {path}: {error}"))?,
     };
     let text: Vec<char> = text.chars().collect();
     let (train, validation) = split(&text);
     if validation.len() < LONGEST {
-        eprintln!(
-            "error: {} characters are too few, for the last tenth is to be \
-             judged; give a text of at least {}",
-            text.len(),
-            10 * LONGEST
-        );
-        return ExitCode::from(2);
+        let (found, least) = (text.len(), 10 * LONGEST);
+        Err(format!(
+            "of {found} characters the last tenth is too little to judge by; \
+             give a text of at least {least}"
+        ))?;
     }
     let characters: BTreeSet<char> = text.iter().copied().collect();
     let vocabulary: Vec<char> = characters.into_iter().collect();
-    println!("runs of  Witten–Bell  Kneser–Ney");
+    writeln!(stdout(), "runs of  Witten–Bell  Kneser–Ney")?;
     for order in 2..=LONGEST {
         let old = CountModel::new(train, &vocabulary, order);
         let new = KneserNey::new(train, vocabulary.len(), order);
         let old = loss(validation, |run| old.probability(run));
         let new = loss(validation, |run| new.probability(run));
-        println!("{order:>7}  {old:>11.3}  {new:>10.3}");
+        writeln!(stdout(), "{order:>7}  {old:>11.3}  {new:>10.3}")?;
     }
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 /// The mean of `−ln P` over the characters with seven before them, whatever the

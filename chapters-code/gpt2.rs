@@ -36,9 +36,10 @@ struct Options {
     #[arg(long, default_value_t = 0.8)]
     #[arg(allow_negative_numbers = true)]
     temperature: f32,
-    /// Choose among only this many likeliest tokens
-    #[arg(long, value_name = "K", default_value_t = 40)]
-    top_k: usize,
+    /// Choose among only this many likeliest tokens [default: 40, or all that
+    /// there are]
+    #[arg(long, value_name = "K")]
+    top_k: Option<usize>,
     /// Tokens to write
     #[arg(long, default_value_t = 200)]
     length: usize,
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Error> {
     start_threads(options.threads)?;
-    let sampler = Sampler::new(options.temperature, Some(options.top_k))?;
+    Sampler::new(options.temperature, options.top_k)?; // before it takes time
     let start = Instant::now();
     // First, since reading it takes memory that is free again afterwards
     let tokenizer = JsonTokenizer::load(&options.model)?;
@@ -79,6 +80,8 @@ fn run(options: &Options) -> Result<(), Error> {
         start.elapsed().as_secs_f64(),
     ));
     let prompt = tokenizer.encode(&options.prompt)?;
+    let top_k = options.top_k.unwrap_or(vocab_size.min(40));
+    let sampler = Sampler::new(options.temperature, Some(top_k))?;
     let rng = ChaCha8Rng::seed_from_u64(options.seed);
     let ids = Generator::new(&model, &prompt, sampler, rng)?;
     let mut text = tokenizer.stream();

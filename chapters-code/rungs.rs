@@ -6,6 +6,12 @@
 //! steps are the same as there, to the bit.
 
 use std::error::Error;
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+#[allow(dead_code)] // what only the larger programs need
+#[path = "terminal.rs"]
+mod terminal;
 
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
@@ -15,6 +21,7 @@ use microgpt::training::{
     Average, LrSchedule, TrainConfig, Trainer, evaluate, split,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+use terminal::{nobody_reads, warn};
 
 /// Hands the memory of one step to the next without asking the system again.
 #[global_allocator]
@@ -22,11 +29,23 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SEED: u64 = 1337;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            warn(&format!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let file = std::env::args().nth(1);
     let long = file.is_some();
     let text = match file {
-        Some(path) => std::fs::read_to_string(path)?,
+        Some(path) => std::fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {path}: {error}"))?,
         None => include_str!("data/sonnets.txt").to_owned(),
     };
     let tokenizer = CharTokenizer::new(&text)?;
@@ -46,9 +65,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             next = next.max(step + (step / 60 * 10).max(10));
             let loss = evaluate(trainer.result(), validation)?;
             let below = rungs.iter().filter(|rung| loss < rung.loss).count();
-            println!("step {step:>4}  {loss:.4}{}", words(below, &rungs));
+            let words = words(below, &rungs);
+            writeln!(stdout(), "step {step:>4}  {loss:.4}{words}")?;
             if below > passed || step == 0 || step == steps {
-                println!("  {:?}", write(trainer.result(), &tokenizer)?);
+                let text = write(trainer.result(), &tokenizer)?;
+                writeln!(stdout(), "  {text:?}")?;
             }
             passed = passed.max(below);
         }

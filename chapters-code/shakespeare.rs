@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use clap::{ArgGroup, Parser, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use microgpt::checkpoint::{self, CheckpointError, Corpus};
+use microgpt::checkpoint::{self, CheckpointError, Corpus, Lock};
 use microgpt::generation::{GenerationError, Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::interchange::{self, Fault};
@@ -257,17 +257,17 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     let threads = start_threads(options.threads)?;
-    if let Some(folder) = options.export_hf.as_ref().filter(|it| it.exists()) {
-        // Said before the training, not after it
-        Err(Fault::There.at(folder))?;
+    if let Some(folder) = &options.export_hf {
+        try_folder(folder)?; // before the training, not after it
     }
     if let Some((model, tokenizer, seed)) = finished(options)? {
-        export(options, &model, &tokenizer)?;
+        let exported = export(options, &model, &tokenizer);
         if options.generate {
             let writing = writing(options, &tokenizer, 0)?;
             let seed = options.seed.unwrap_or(seed);
             write(options, &model, &tokenizer, writing, seed)?;
         }
+        exported?;
         return Ok(ExitCode::SUCCESS);
     }
     let text = read(options)?;
@@ -331,8 +331,9 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
     let Some(model) = ended.model else {
         return Ok(ExitCode::from(130));
     };
-    export(options, &model, tokenizer)?;
+    let exported = export(options, &model, tokenizer);
     write(options, &model, tokenizer, writing, seed)?;
+    exported?;
     match ended.unsaved {
         Some(error) => Err(format!("the end of the run is {error}"))?,
         None => Ok(ExitCode::SUCCESS),
@@ -382,6 +383,16 @@ fn begin_with(folder: &Path, tokenizer: &CharTokenizer) -> Result<Gpt, Error> {
         ))?;
     }
     Ok(model)
+}
+
+/// Makes sure that a folder can be made, as long as there is nothing to lose.
+fn try_folder(folder: &Path) -> Result<(), Error> {
+    if folder.exists() {
+        Err(Fault::There.at(folder))?;
+    }
+    let made = std::fs::create_dir_all(folder);
+    let made = made.and_then(|()| std::fs::remove_dir(folder));
+    Ok(made.map_err(|error| Fault::Io("make", error).at(folder))?)
 }
 
 /// Writes the model to a folder, if one was named.
@@ -517,22 +528,63 @@ fn load(path: &Path) -> Result<(Trainer, Corpus), Error> {
 
 /// Keeps other runs from saving to `path`, and this run from writing over one
 /// that it does not go on with.
-fn claim(path: &Path, options: &Options) -> Result<std::fs::File, Error> {
+fn claim(path: &Path, options: &Options) -> Result<Lock, Error> {
     let name = path.display();
-    if options.resume.as_deref() == Some(path) {
-        // Beside a file that is not there no lock is left
-        std::fs::metadata(path)
-            .map_err(|error| format!("{name}: cannot read: {error}"))?;
+    let resumes = options.resume.as_deref() == Some(path);
+    // Beside what is no file no lock is left
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Err(format!("{name}: {}", CheckpointError::NotAFile))?;
+        }
+        Err(error) if resumes => Err(format!("{name}: cannot read: {error}"))?,
+        _ => {}
     }
+    let option = if resumes { "--resume" } else { "--checkpoint" };
     let lock = checkpoint::lock(path)
-        .map_err(|error| format!("--checkpoint {name}: {error}"))?;
-    if options.resume.as_deref() != Some(path) && path.exists() {
+        .map_err(|error| format!("{option} {name}: {error}"))?;
+    if !resumes && path.exists() {
         Err(format!(
             "{name} is there already; go on with it by --resume {name}, or \
              give another name"
         ))?;
     }
+    let best = checkpoint::best_path(path);
+    if !resumes && best.exists() {
+        Err(format!(
+            "{} is there already, where the best state of this run will be; \
+             move it, or give another name",
+            best.display()
+        ))?;
+    }
     Ok(lock)
+}
+
+/// Makes sure that what stands where the best state of a run will be is an
+/// earlier one of it.
+fn check_best(
+    path: &Path,
+    run: &Trainer,
+    learns: &Corpus,
+) -> Result<(), Error> {
+    let best = checkpoint::best_path(path);
+    if !best.exists() {
+        return Ok(());
+    }
+    match checkpoint::load(&best) {
+        Ok((trainer, corpus))
+            if corpus == *learns
+                && trainer.config.seed == run.config.seed
+                && trainer.model.config() == run.model.config() =>
+        {
+            Ok(())
+        }
+        _ => Err(format!(
+            "{} is not of the run in {}, whose best state will be there; move \
+             it, or resume under another name with --checkpoint",
+            best.display(),
+            path.display(),
+        ))?,
+    }
 }
 
 /// Loads the run to go on with, if it is about the same text, sizes and seed.
@@ -567,7 +619,7 @@ fn resume(
     if learned.tokenizer != corpus.tokenizer {
         Err(format!(
             "the text has {} distinct characters, and they are not the {} of \
-             the run in {name}; give the text that it began with",
+             the run in {name}; give the text that it began with, by --data",
             corpus.tokenizer.vocab_size(),
             learned.tokenizer.vocab_size(),
         ))?;
@@ -575,9 +627,12 @@ fn resume(
     if learned != *corpus {
         Err(format!(
             "the text has {} bytes and SHA-256 {}, but the run in {name} \
-             learns one of {} bytes and SHA-256 {}; give that one",
+             learns one of {} bytes and SHA-256 {}; give that one, by --data",
             corpus.bytes, corpus.sha256, learned.bytes, learned.sha256,
         ))?;
+    }
+    if options.checkpoint.as_deref().is_none_or(|to| to == path) {
+        check_best(path, &trainer, corpus)?;
     }
     Ok(trainer)
 }
@@ -686,6 +741,17 @@ fn check(
     validation: usize,
 ) -> Result<(), Error> {
     config.validate()?;
+    for (option, count) in [
+        ("--batch-size", recipe.batch_size),
+        ("--steps", recipe.steps),
+        ("--short-steps", recipe.short_steps),
+        ("--eval-interval", recipe.eval_interval),
+    ] {
+        if count > TrainConfig::MOST {
+            let most = HumanCount(TrainConfig::MOST as u64);
+            Err(format!("{option} {count}: give a number up to {most}"))?;
+        }
+    }
     if recipe.batch_size == 0 {
         Err("--batch-size 0: a step needs at least one window")?;
     }
@@ -715,13 +781,22 @@ fn check(
         )?;
     }
     let gigabytes = training_bytes(recipe, config) / 1e9;
-    if gigabytes > 1000.0 {
+    if gigabytes > memory() {
         Err(format!(
-            "training at these sizes takes some {gigabytes:.0} GB of memory; \
-             choose a smaller model, context or batch"
+            "training at these sizes takes some {gigabytes:.0} GB of memory, \
+             more than there is; choose a smaller model, context or batch"
         ))?;
     }
     Ok(())
+}
+
+/// The memory of this machine in GB, or a thousand where it is not known.
+fn memory() -> f64 {
+    let known = std::fs::read_to_string("/proc/meminfo").ok();
+    let total =
+        known.as_deref().and_then(|text| text.split_whitespace().nth(1));
+    let kilobytes = total.and_then(|number| number.parse::<f64>().ok());
+    kilobytes.map_or(1000.0, |kilobytes| kilobytes * 1024.0 / 1e9)
 }
 
 /// What the model goes on from.
@@ -940,10 +1015,15 @@ impl Saving<'_> {
             };
             checkpoint::save(path, trainer, self.corpus).map_err(failed)
         };
-        if best {
-            save(&checkpoint::best_path(self.path))?;
-        }
-        save(self.path)
+        let best_path = checkpoint::best_path(self.path);
+        let files = match (best, self.path.exists()) {
+            (false, _) => vec![self.path],
+            // Killed in between, a run comes by its best state once more
+            (true, true) => vec![&best_path, self.path],
+            (true, false) => vec![self.path, &best_path],
+        };
+        let saved: Vec<_> = files.into_iter().map(save).collect(); // all tried
+        saved.into_iter().collect()
     }
 }
 

@@ -328,9 +328,8 @@ pub(super) fn bytes(numbers: &[Float]) -> Vec<u8> {
 ///
 /// # Errors
 /// [`CheckpointError::NotAFile`] if `path` is a folder or a device,
-/// [`CheckpointError::Content`] if the run holds what is not a finite number,
-/// so that nobody could load it, and [`CheckpointError::Io`]. What was at
-/// `path` is still there.
+/// [`CheckpointError::Content`] if [`load`] would refuse the run, and
+/// [`CheckpointError::Io`]. What was at `path` is still there.
 pub fn save(
     path: &Path,
     trainer: &Trainer,
@@ -339,11 +338,12 @@ pub fn save(
     if fs::metadata(path).is_ok_and(|old| !old.is_file()) {
         return Err(CheckpointError::NotAFile);
     }
-    for (name, tensor) in tensors(trainer) {
-        check_finite(tensor.data, name)?;
-    }
+    check_run(trainer, corpus)?;
     let part = beside(path, ".part");
     let written = write_part(&part, trainer, corpus);
+    if let Ok(old) = fs::metadata(path) {
+        let _ = fs::set_permissions(&part, old.permissions());
+    }
     let renamed = written.and_then(|()| fs::rename(&part, path));
     if renamed.is_err() {
         let _ = fs::remove_file(&part); // give the space back
@@ -357,6 +357,24 @@ pub fn save(
 }
 
 // ANCHOR_END: save
+
+// ANCHOR: check_run
+/// Asks of a run what [`read`] will ask of its file.
+fn check_run(
+    trainer: &Trainer,
+    corpus: &Corpus,
+) -> Result<(), CheckpointError> {
+    let record = Record::of(trainer, corpus);
+    let json = serde_json::to_string(&record).map_err(io::Error::from)?;
+    let header = header((KEY, &json), tensors(trainer))?;
+    let sizes = tensors(trainer).into_iter().map(|(_, x)| size_of_val(x.data));
+    announced(&header, sizes.sum::<usize>() as u64)?;
+    for (name, tensor) in tensors(trainer) {
+        check_numbers(tensor.data, name)?;
+    }
+    Ok(())
+}
+// ANCHOR_END: check_run
 
 // ANCHOR: write_part
 fn write_part(
@@ -391,11 +409,32 @@ pub fn best_path(path: &Path) -> PathBuf {
     }
     path.with_file_name(name)
 }
+/// The file whose [`best_path`] `path` is, if its name says so: one lock is for
+/// both.
+fn run_of(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    loop {
+        let stem = path.with_extension("");
+        path = match (path.extension(), stem.extension()) {
+            (Some(last), _) if last == "best" => stem,
+            (Some(last), Some(best)) if best == "best" => {
+                stem.with_extension(last)
+            }
+            _ => return path,
+        };
+    }
+}
 // ANCHOR_END: names
 
 // ANCHOR: lock
-/// Makes sure that no other run saves to `path`, for as long as what is
-/// returned lives.
+/// While it lives, no other run gets the lock.
+#[derive(Debug)]
+#[must_use = "other runs are kept out only for as long as it lives"]
+pub struct Lock {
+    _file: File,
+}
+
+/// Makes sure that no other run saves to `path`, nor to its [`best_path`].
 ///
 /// The lock is on a file of its own, whose name ends in `.lock`, since `path`
 /// is replaced at each saving. The system frees it however a run ends.
@@ -403,16 +442,16 @@ pub fn best_path(path: &Path) -> PathBuf {
 /// # Errors
 /// [`CheckpointError::Locked`] if another run has it, and
 /// [`CheckpointError::Io`] where no file can be made.
-pub fn lock(path: &Path) -> Result<File, CheckpointError> {
+pub fn lock(path: &Path) -> Result<Lock, CheckpointError> {
     let open = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(beside(path, ".lock"));
+        .open(beside(&run_of(path), ".lock"));
     let failed = |error| CheckpointError::Io("lock", error);
     let file = open.map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock { _file: file }),
         Err(TryLockError::WouldBlock) => Err(CheckpointError::Locked),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
@@ -444,24 +483,12 @@ pub fn read(
     mut source: impl Read,
     length: u64,
 ) -> Result<(Trainer, Corpus), CheckpointError> {
-    let found = read_header(&mut source, length)?;
-    let metadata: Metadata = serde_json::from_slice(&found[8..])
-        .map_err(|error| CheckpointError::Header(error.to_string()))?;
-    let (needed, data) = (metadata.data_len(), length - found.len() as u64);
-    if needed as u64 != data {
-        let needed = found.len() as u64 + needed as u64;
-        return Err(CheckpointError::Length(length, needed));
-    }
-    let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
-    let json = json.ok_or(CheckpointError::NoRecord)?;
-    let record = Record::parse(json)?;
-    let (mut trainer, corpus) = record.restore(needed)?;
-    check_tensors(&metadata, &trainer)?;
-    if header((KEY, json), tensors(&trainer))? != found {
-        return fail(ContentError::Layout);
-    }
+    let header = read_header(&mut source, length)?;
+    let data = length - header.len() as u64;
+    let (mut trainer, corpus, record) = announced(&header, data)?;
+    let sha256 = Record::parse(&record)?.sha256;
     // As it was before the digest was put in, letter by letter
-    let unsigned = json.replacen(&record.sha256, "", 1);
+    let unsigned = record.replacen(&sha256, "", 1);
     let mut hash = Sha256::new_with_prefix(unsigned);
     for (name, tensor) in tensors_mut(&mut trainer) {
         let mut bytes = vec![0; size_of_val(tensor.data)];
@@ -469,12 +496,38 @@ pub fn read(
         hash.update(&bytes);
         fill(tensor.data, &bytes, name)?;
     }
-    if hexadecimal(&hash.finalize()) != record.sha256 {
+    if hexadecimal(&hash.finalize()) != sha256 {
         return fail(ContentError::Digest);
     }
     Ok((trainer, corpus))
 }
 // ANCHOR_END: read
+
+// ANCHOR: announced
+/// The run that a header announces, with zeros for its numbers, which are
+/// `data` bytes long; and its record, letter by letter.
+fn announced(
+    found: &[u8],
+    data: u64,
+) -> Result<(Trainer, Corpus, String), CheckpointError> {
+    let metadata: Metadata = serde_json::from_slice(&found[8..])
+        .map_err(|error| CheckpointError::Header(error.to_string()))?;
+    let needed = metadata.data_len();
+    if needed as u64 != data {
+        let length = found.len() as u64;
+        let (length, needed) = (length + data, length + needed as u64);
+        return Err(CheckpointError::Length(length, needed));
+    }
+    let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+    let json = json.ok_or(CheckpointError::NoRecord)?;
+    let (trainer, corpus) = Record::parse(json)?.restore(needed)?;
+    check_tensors(&metadata, &trainer)?;
+    if header((KEY, json), tensors(&trainer))? != found {
+        return fail(ContentError::Layout);
+    }
+    Ok((trainer, corpus, json.clone()))
+}
+// ANCHOR_END: announced
 
 // ANCHOR: read_header
 /// The header, with its length before it, if the file can have one that long.
@@ -611,7 +664,7 @@ impl Record {
         let Optimizer { beta1, beta2, epsilon, steps, .. } = self.optimizer;
         let TrainConfig { batch_size, schedule, eval_interval, .. } =
             self.training;
-        let count = |n: usize| n <= i32::MAX as usize / 2;
+        let count = |n: usize| n <= TrainConfig::MOST;
         let hexadecimal = |c: char| matches!(c, '0'..='9' | 'a'..='f');
         let digest = &self.text_sha256;
         let digest = digest.len() == 64 && digest.chars().all(hexadecimal);
@@ -695,14 +748,14 @@ fn fill(
     for (x, four) in data.iter_mut().zip(bytes.chunks_exact(4)) {
         *x = Float::from_le_bytes([four[0], four[1], four[2], four[3]]);
     }
+    check_numbers(data, name)
+}
+
+/// Refuses numbers that no tensor of this name can have.
+fn check_numbers(data: &[Float], name: String) -> Result<(), CheckpointError> {
     if name.starts_with("square.") && data.iter().any(|x| *x < 0.0) {
         return fail(ContentError::Tensor(name, TensorError::Negative));
     }
-    check_finite(data, name)
-}
-
-/// Refuses what is infinite or not a number.
-fn check_finite(data: &[Float], name: String) -> Result<(), CheckpointError> {
     match data.iter().all(|x| x.is_finite()) {
         true => Ok(()),
         false => fail(ContentError::Tensor(name, TensorError::NonFinite)),
@@ -874,7 +927,14 @@ fn instead(header: u64) -> String {
     }
 }
 
-impl std::error::Error for CheckpointError {}
+impl std::error::Error for CheckpointError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 // ANCHOR: error_content
 impl fmt::Display for ContentError {
@@ -932,3 +992,5 @@ impl fmt::Display for TensorError {
 // ANCHOR_END: tensor_error_display
 
 impl std::error::Error for ContentError {}
+
+impl std::error::Error for TensorError {}

@@ -597,7 +597,9 @@ pub struct JsonTokenizer {
     path: PathBuf,
     tokenizer: tokenizers::Tokenizer,
 }
+// ANCHOR_END: json_tokenizer
 
+// ANCHOR: json_load
 #[cfg(feature = "tokenizers")]
 impl JsonTokenizer {
     /// Reads it. It may have fewer tokens than the model: some round the size
@@ -612,11 +614,15 @@ impl JsonTokenizer {
             read_config(&folder.join(CONFIG))?;
         let path = folder.join(TOKENIZER);
         // The crate panics at some of what is no JSON, or no normalizer
-        let json: Map<String, Value> = read_json(&path)?;
+        let mut json: Map<String, Value> = read_json(&path)?;
         one_of(&json, "normalizer", &[Value::Null])
             .map_err(|fault| fault.at(&path))?;
-        let tokenizer = tokenizers::Tokenizer::from_bytes(read_text(&path)?)
-            .map_err(|error| Fault::Json(error.to_string()).at(&path))?;
+        // A prompt is neither cut nor filled up, whatever the file asks for
+        json.retain(|key, _| key != "truncation" && key != "padding");
+        let tokenizer: tokenizers::Tokenizer =
+            Value::from(json).to_string().parse().map_err(
+                |e: tokenizers::Error| Fault::Json(e.to_string()).at(&path),
+            )?;
         let ids = tokenizer.get_vocab(true).into_values();
         match ids.max().map_or(0, |id| id as usize + 1) {
             tokens if (1..=vocab_size).contains(&tokens) => {
@@ -626,7 +632,7 @@ impl JsonTokenizer {
         }
     }
 }
-// ANCHOR_END: json_tokenizer
+// ANCHOR_END: json_load
 
 // ANCHOR: json_encode
 #[cfg(feature = "tokenizers")]
@@ -638,8 +644,9 @@ impl JsonTokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<u16>, InterchangeError> {
         let encoding = self.tokenizer.encode_fast(text, false);
         let encoding = encoding.map_err(|error| self.fault(error))?;
-        // Below `vocab_size`, and so of two bytes
-        Ok(encoding.get_ids().iter().map(|&id| id as u16).collect())
+        let ids = encoding.get_ids().iter().map(|&id| u16::try_from(id));
+        let ids: Result<_, _> = ids.collect();
+        ids.map_err(|_| self.fault("an id above 65535".into()))
     }
 
     /// Makes ids into text, one after the other. A character can take several
@@ -676,7 +683,11 @@ impl fmt::Display for InterchangeError {
     }
 }
 
-impl std::error::Error for InterchangeError {}
+impl std::error::Error for InterchangeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.fault)
+    }
+}
 // ANCHOR_END: error
 
 // ANCHOR: fault
@@ -813,6 +824,16 @@ impl Fault {
 }
 // ANCHOR_END: fault_content
 
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(_, error) => Some(error),
+            Self::File(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 // ANCHOR: tensor_fault_display
 impl fmt::Display for TensorFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -840,3 +861,5 @@ impl fmt::Display for TensorFault {
     }
 }
 // ANCHOR_END: tensor_fault_display
+
+impl std::error::Error for TensorFault {}

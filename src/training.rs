@@ -58,7 +58,7 @@ impl Batch {
         rng: &mut impl Rng,
     ) -> Result<Self, TrainError> {
         let Some(starts) = data.len().checked_sub(t).filter(|&n| n > 0) else {
-            let (tokens, needed) = (data.len(), t + 1);
+            let (tokens, needed) = (data.len(), t.saturating_add(1));
             return Err(TrainError::TooShort { tokens, needed });
         };
         let mut inputs = Vec::with_capacity(batch_size * t);
@@ -482,6 +482,43 @@ pub enum Event {
 }
 // ANCHOR_END: event
 
+// ANCHOR: train_config_check
+impl TrainConfig {
+    /// The most steps of a run, and the most windows in a batch.
+    pub const MOST: usize = (1 << 30) - 1;
+
+    /// Refuses settings that cannot work.
+    fn check(&self) -> Result<(), TrainError> {
+        let LrSchedule { max_lr, min_lr, warmup, steps } = self.schedule;
+        let few = |name, n: usize| (name, "must be at least 1", n == 0);
+        let many =
+            |name, n: usize| (name, "must be below 2^30", n > Self::MOST);
+        let rate = |lr: Float| {
+            let wrong = !lr.is_finite() || lr < 0.0;
+            ("lr", "must be a number, not negative", wrong)
+        };
+        let no_norm = self.max_norm.is_nan() || self.max_norm <= 0.0;
+        let checks = [
+            few("batch_size", self.batch_size),
+            many("batch_size", self.batch_size),
+            few("eval_interval", self.eval_interval),
+            many("eval_interval", self.eval_interval),
+            many("warmup", warmup),
+            many("steps", steps),
+            rate(max_lr),
+            rate(min_lr),
+            ("max_norm", "must be above 0", no_norm),
+        ];
+        match checks.into_iter().find(|(_, _, wrong)| *wrong) {
+            Some((name, problem, _)) => {
+                Err(TrainError::Setting { name, problem })
+            }
+            None => Ok(()),
+        }
+    }
+}
+// ANCHOR_END: train_config_check
+
 // ANCHOR: trainer_new
 impl Trainer {
     /// Prepares a run.
@@ -489,22 +526,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Setting`] for a setting that cannot work.
     pub fn new(model: Gpt, config: TrainConfig) -> Result<Self, TrainError> {
-        let TrainConfig { batch_size, schedule, max_norm, .. } = config;
-        let rates = [schedule.max_lr, schedule.min_lr];
-        let problem = if batch_size == 0 {
-            Some(("batch_size", "must be at least 1"))
-        } else if config.eval_interval == 0 {
-            Some(("eval_interval", "must be at least 1"))
-        } else if rates.iter().any(|lr| !lr.is_finite() || *lr < 0.0) {
-            Some(("lr", "must be a number, not negative"))
-        } else if max_norm.is_nan() || max_norm <= 0.0 {
-            Some(("max_norm", "must be above 0"))
-        } else {
-            None
-        };
-        if let Some((name, problem)) = problem {
-            return Err(TrainError::Setting { name, problem });
-        }
+        config.check()?;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         rng.set_stream(1); // stream 0 is for the weights
         Ok(Self {

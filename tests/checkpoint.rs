@@ -567,6 +567,64 @@ fn what_is_not_finite_is_not_saved_over_what_is() {
     checkpoint::save(&path, &trainer, &corpus).unwrap();
 }
 
+/// A run is asked before it is written what its file would be asked.
+#[test]
+fn what_could_not_be_loaded_is_not_saved() {
+    let folder = Folder::new("refused");
+    let path = folder.0.join("a");
+    let (trainer, corpus, _) = run();
+    checkpoint::save(&path, &trainer, &corpus).unwrap();
+    let old = std::fs::read(&path).unwrap();
+    type Change = fn(&mut Trainer);
+    let changes: [(&str, Change); 10] = [
+        ("eval_interval", |it| it.config.eval_interval = usize::MAX),
+        ("eval_interval must be", |it| it.config.eval_interval = 0),
+        ("schedule.steps", |it| it.config.schedule.steps = usize::MAX),
+        ("expected f32", |it| it.config.schedule.max_lr = f32::NAN),
+        ("expected f32", |it| it.optimizer.weight_decay = f32::INFINITY),
+        ("optimizer.beta1", |it| it.optimizer.beta1 = 1.0),
+        ("expected f64", |it| it.losses.0 = f64::NAN),
+        ("short.t", |it| it.short = Some(ShortWindows { t: 5, steps: 1 })),
+        ("\"mean.norm.weight\" has the shape [5]", |it| {
+            it.optimizer.mean.norm.weight = microgpt::Vector::zeros(5)
+        }),
+        ("\"square.norm.bias\" holds a square below", |it| {
+            it.optimizer.square.norm.bias[0] = -1.0
+        }),
+    ];
+    for (said, change) in changes {
+        let (mut trainer, corpus, _) = run();
+        change(&mut trainer);
+        let error = checkpoint::save(&path, &trainer, &corpus).unwrap_err();
+        assert!(matches!(error, CheckpointError::Content(_)), "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+        assert!(std::fs::read(&path).unwrap() == old, "{said}");
+    }
+    let other = Corpus::new("ab").unwrap();
+    let error = checkpoint::save(&path, &trainer, &other).unwrap_err();
+    assert!(error.to_string().contains("a vocabulary of 2"), "{error}");
+    assert!(std::fs::read(&path).unwrap() == old);
+}
+
+/// Who may read the old file may read the new one, and nobody else.
+#[cfg(unix)]
+#[test]
+fn saving_leaves_the_permissions_as_they_are() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("permissions");
+    let path = folder.0.join("a");
+    let (trainer, corpus, _) = run();
+    checkpoint::save(&path, &trainer, &corpus).unwrap();
+    for mode in [0o600, 0o640] {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&path, permissions).unwrap();
+        checkpoint::save(&path, &trainer, &corpus).unwrap();
+        let found = std::fs::metadata(&path).unwrap().permissions();
+        assert_eq!(found.mode() & 0o777, mode);
+    }
+}
+
 /// Part of a file's name may be a link that somebody else has put there.
 #[cfg(unix)]
 #[test]
@@ -621,11 +679,22 @@ fn a_lock_is_for_one_at_a_time() {
     let first = checkpoint::lock(&a).unwrap();
     let error = checkpoint::lock(&a).unwrap_err();
     assert!(matches!(error, CheckpointError::Locked), "{error}");
+    // One lock is for a run and its best state
+    let best = checkpoint::lock(&best_path(&best_path(&a))).unwrap_err();
+    assert!(matches!(best, CheckpointError::Locked), "{best}");
     let other = checkpoint::lock(&b).unwrap();
     assert_eq!(names(&folder), ["a.lock", "b.lock"]);
     drop(first);
     let again = checkpoint::lock(&a).unwrap();
     drop((again, other));
+    for (path, lock) in [
+        ("c.best.safetensors", "c.safetensors.lock"),
+        ("d.best.best", "d.lock"),
+        ("best.e", "best.e.lock"),
+    ] {
+        let _lock = checkpoint::lock(&folder.0.join(path)).unwrap();
+        assert!(folder.0.join(lock).exists(), "{path}");
+    }
     let error = checkpoint::lock(&a.join("c")).unwrap_err().to_string();
     assert!(error.starts_with("cannot lock: "), "{error}");
 }

@@ -284,6 +284,27 @@ mod tokens {
         assert!(said.contains("tokenizer.json: cannot do this: "), "{said}");
     }
 
+    /// `transformers` saves both with the tokenizer, once they have been set.
+    #[test]
+    fn a_prompt_is_neither_cut_nor_filled_up() {
+        let folder = copy("f32-tokens");
+        let text = "to be, or not to be";
+        let before = JsonTokenizer::load(&folder.0).unwrap().encode(text);
+        folder.edit("tokenizer.json", |json| {
+            json["truncation"] = json!({
+                "direction": "Right", "max_length": 1,
+                "strategy": "LongestFirst", "stride": 0
+            });
+            json["padding"] = json!({
+                "strategy": { "Fixed": 1_000_000_000_000_u64 },
+                "direction": "Right", "pad_to_multiple_of": null,
+                "pad_id": 70000, "pad_type_id": 0, "pad_token": "x"
+            });
+        });
+        let after = JsonTokenizer::load(&folder.0).unwrap().encode(text);
+        assert_eq!(after.unwrap(), before.unwrap());
+    }
+
     #[test]
     fn every_other_tokenizer_is_refused_with_a_sentence() {
         let load = |path: &Path| JsonTokenizer::load(path).map(drop);

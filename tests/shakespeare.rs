@@ -351,22 +351,28 @@ fn the_content_reaches_the_disk_before_the_name_does() {
 
 #[test]
 fn two_runs_never_save_to_one_file() {
+    const OPTIONS: [&str; 3] =
+        ["--checkpoint a:", "--resume a:", "--resume a.best:"];
     let folder = Folder::new("lock");
     let run =
         format!("--data text.txt {TINY} --steps 100000000 --checkpoint a");
     let mut child = start(&folder, &run);
-    wait_for(&folder, "a");
+    wait_for(&folder, "a.best");
     let refused = [
         refusal(&folder, &run),
         refusal(&folder, "--data text.txt --resume a"),
+        // Its best state is its own as well
+        refusal(&folder, "--data text.txt --resume a.best"),
     ];
     child.kill().unwrap();
     child.wait().unwrap();
-    for error in refused {
+    for (error, option) in refused.into_iter().zip(OPTIONS) {
         assert_eq!(
             error,
-            "error: --checkpoint a: another run saves there; wait for it, or \
-             give another name\n"
+            format!(
+                "error: {option} another run saves there; wait for it, or give \
+                 another name\n"
+            )
         );
     }
 }
@@ -386,8 +392,13 @@ fn what_does_not_fit_a_run_is_refused_with_both_values() {
         "--data text.txt --resume a --short-steps 9",
         "--data longer.txt --resume a",
         "--data other.txt --resume a",
+        "--data text.txt --resume a --steps 2000000000",
+        "--data text.txt --resume a --eval-interval 3000000000",
+        "--data text.txt --short-steps 5000000000",
         "--data text.txt --checkpoint a",
+        "--data text.txt --checkpoint .",
         "--data text.txt --checkpoint text.txt/a",
+        "--data text.txt --export-hf text.txt/hf",
         "--data text.txt --resume text.txt",
         "--inspect nothing",
         "--inspect .",
@@ -403,6 +414,72 @@ fn what_does_not_fit_a_run_is_refused_with_both_values() {
     assert!(inspected.contains("rate 0.002 to 0.0002, "), "{inspected}");
     let written = succeed(&folder, "--checkpoint a --generate --length 7");
     assert_eq!(written.chars().count(), 1 + 7 + 1);
+}
+
+/// Where the best state of a run will be, something else may be already.
+#[test]
+fn a_run_writes_over_no_best_but_its_own() {
+    let folder = Folder::new("best");
+    let run = format!("--data text.txt {TINY} --steps 3");
+    std::fs::write(folder.0.join("a.best"), "mine").unwrap();
+    let error = refusal(&folder, &format!("{run} --checkpoint a"));
+    assert!(error.starts_with("error: a.best is there already"), "{error}");
+    assert!(content(&folder, "a.best") == b"mine");
+
+    succeed(&folder, &format!("{run} --checkpoint b"));
+    succeed(&folder, &format!("{run} --checkpoint c --seed 5"));
+    let [own, other] = ["b.best", "c.best"].map(|name| content(&folder, name));
+    for other in [other.as_slice(), b"mine"] {
+        std::fs::write(folder.0.join("b.best"), other).unwrap();
+        let on = "--data text.txt --resume b --steps 5 --length 5";
+        let error = refusal(&folder, on);
+        assert!(error.contains("b.best is not of the run in b"), "{error}");
+        assert!(content(&folder, "b.best") == other);
+        succeed(&folder, &format!("{on} --checkpoint d"));
+        for file in ["d", "d.best"] {
+            std::fs::remove_file(folder.0.join(file)).unwrap();
+        }
+    }
+    std::fs::write(folder.0.join("b.best"), own).unwrap();
+    succeed(&folder, "--data text.txt --resume b --steps 5 --length 5");
+}
+
+/// A name so long that there is none for the best state: the run is kept.
+#[cfg(unix)]
+#[test]
+fn a_best_that_cannot_be_saved_costs_a_warning_and_not_the_run() {
+    let folder = Folder::new("long-name");
+    let name = "a".repeat(246); // a name has 255 bytes at most
+    let run = format!("--data text.txt {TINY} --steps 3 --checkpoint {name}");
+    let output = output(&folder, &run);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains(".best: cannot write: "), "{error}");
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    let (trainer, _) = checkpoint::load(&folder.0.join(&name)).unwrap();
+    assert_eq!(trainer.step, 3);
+}
+
+/// The programs that run for long, or read what is a reader's own.
+#[test]
+fn the_other_programs_say_what_is_wrong_and_let_a_reader_leave() {
+    for program in ["rungs", "counting"] {
+        let program = built(program);
+        let run = |argument: Option<&str>| {
+            let mut command = Command::new(&program);
+            command.args(argument).stdin(Stdio::null());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let output = run(Some("no/text")).wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.starts_with("error: cannot read no/text: "));
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        let mut left = run(None);
+        drop(left.stdout.take());
+        let output = left.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
 }
 
 #[test]
@@ -442,7 +519,7 @@ fn a_full_disk_costs_a_warning_and_no_file() {
     let full = std::fs::write(disk.join("filler"), filler);
     let output = output(&folder, &run);
     let (loaded, left) = (
-        checkpoint::load(&checkpoint::best_path(&disk.join("a"))),
+        checkpoint::load(&disk.join("a")),
         ["a.part", "a.best.part"].iter().any(|part| disk.join(part).exists()),
     );
     let _ = Command::new("umount").arg(&disk).status();
@@ -548,7 +625,9 @@ fn any_text_is_learned_however_odd() {
     ];
     let rows = rows.into_iter().map(|(name, text)| {
         std::fs::write(folder.0.join("odd.txt"), text).unwrap();
-        let _ = std::fs::remove_file(folder.0.join("a"));
+        for file in ["a", "a.best"] {
+            let _ = std::fs::remove_file(folder.0.join(file));
+        }
         format!("{name}\n{}", learn(&folder))
     });
     assert_snapshot!("corpora", rows.collect::<String>());
@@ -735,7 +814,7 @@ fn a_run_can_begin_with_short_windows() {
     assert!(!succeed(&folder, &plain).contains("short"));
     assert_eq!(load("b").short, None);
 
-    let most = usize::MAX;
+    let most = microgpt::training::TrainConfig::MOST;
     let many = TINY.replace("--batch-size 2", &format!("--batch-size {most}"));
     let many = format!("--data text.txt {many} --short-steps 1");
     assert!(refusal(&folder, &many).contains("GB of memory"));
