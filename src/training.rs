@@ -583,6 +583,9 @@ impl Trainer {
     /// [`TrainError::Setting`] if short windows do not fit; and
     /// [`TrainError::NonFinite`] if the loss or the gradient is no longer a
     /// number, in which case the model is left as it was.
+    ///
+    /// # Panics
+    /// If a token is outside the model's vocabulary.
     pub fn take_step(
         &mut self,
         data: &[u16],
@@ -629,7 +632,7 @@ impl Trainer {
     /// `observe` is told of each step and each evaluation, and may break off.
     ///
     /// # Errors
-    /// As [`take_step`](Trainer::take_step) and [`evaluate`].
+    /// As [`take_step`](Trainer::take_step) and [`evaluate`]; so it panics.
     pub fn run(
         &mut self,
         train: &[u16],
