@@ -30,7 +30,7 @@ struct Options {
     /// Threads
     #[arg(long)]
     threads: Option<usize>,
-    /// Iterations (tokens for gen); chosen to take about five seconds
+    /// Iterations (windows for gen, anew and slide); chosen to take about five seconds
     #[arg(long)]
     iters: Option<usize>,
     /// What `cargo bench` passes

@@ -38,7 +38,7 @@ use super::{Float, Matrix, Vector};
 
 // ANCHOR: constants
 /// The version of the format that is written. Version 1, which knew no mean of
-/// the weights, is read as well.
+/// the weights and no short windows, is read as well.
 pub const VERSION: u32 = 2;
 
 /// Under which key the record stands in the file's metadata.
@@ -328,8 +328,8 @@ pub(super) fn bytes(numbers: &[Float]) -> Vec<u8> {
 ///
 /// # Errors
 /// [`CheckpointError::NotAFile`] if `path` is a folder or a device,
-/// [`CheckpointError::Content`] if [`load`] would refuse the run, and
-/// [`CheckpointError::Io`]. What was at `path` is still there.
+/// [`CheckpointError::Io`], and what [`load`] would say if it would refuse the
+/// run. What was at `path` is still there.
 pub fn save(
     path: &Path,
     trainer: &Trainer,
@@ -368,6 +368,7 @@ fn check_run(
     let json = serde_json::to_string(&record).map_err(io::Error::from)?;
     let header = header((KEY, &json), tensors(trainer))?;
     let sizes = tensors(trainer).into_iter().map(|(_, x)| size_of_val(x.data));
+    let header = read_header(&mut header.as_slice(), u64::MAX)?;
     announced(&header, sizes.sum::<usize>() as u64)?;
     for (name, tensor) in tensors(trainer) {
         check_numbers(tensor.data, name)?;

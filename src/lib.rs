@@ -131,8 +131,8 @@ pub type Matrix = ndarray::Array2<Float>;
 /// into the exponent bits, the second is a polynomial of degree six. `ln 2` is
 /// subtracted in two parts, so that `r` keeps its last digits.
 ///
-/// Relative error below 3e-7, a few units in the last place. Arguments are
-/// held to ±87, where `f32` ends; `NaN` stays `NaN`.
+/// Relative error below 3e-7, a few units in the last place, between ±87, a
+/// little before `f32` ends. Beyond, the result is that of ±87; `NaN` stays.
 ///
 /// The splitting: Cody & Waite (1980), ch. 6.
 #[inline]

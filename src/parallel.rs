@@ -39,8 +39,8 @@ pub fn part(windows: usize, rank: usize, ranks: usize) -> Range<usize> {
 /// [`part`] of the windows, and gets back the same loss, and the same gradient
 /// in `grads[0]`.
 ///
-/// With `n` of the batch's `N` rows on a rank, whose mean loss is `ℓᵣ`, the
-/// loss is `Σᵣ n/N·ℓᵣ`, and so is its gradient.
+/// With `nᵣ` of the batch's `N` rows on rank `r`, whose mean loss is `ℓᵣ`, the
+/// loss is `Σᵣ nᵣ/N·ℓᵣ`, and the gradient the same sum of gradients.
 ///
 /// # Panics
 /// As `Gpt::loss`; and if MPI has not been initialized.

@@ -352,8 +352,8 @@ fn logits<'t>(weights: &[Row<'t>], heads: usize, ids: &[u16]) -> Vec<Row<'t>> {
 /// [`Gpt::tensors`].
 ///
 /// # Panics
-/// If the numbers of inputs and targets differ or are no windows of `t`, if
-/// `t` is above `block_size`, or an id is not below `vocab_size`.
+/// If the numbers of inputs and targets differ, are zero, or are no windows of
+/// `t`, if `t` is above `block_size`, or an id is not below `vocab_size`.
 pub fn scalar_loss<'t>(
     tape: &'t Tape,
     model: &Gpt,

@@ -22,9 +22,9 @@ fn share(temperature: f64, top_k: Option<usize>, id: u16) -> f64 {
 
 fn predict(answers: Answers) {
     let hint = "third: dividing a logarithm by ½ squares what it is of";
-    assert_predicted(close(answers.third, share(0.5, None, 2), 1e-9), hint);
+    assert_predicted(close(answers.third, share(0.5, None, 2), 5e-3), hint);
     let hint = "second: who is left, and what do they sum to?";
-    assert_predicted(close(answers.second, share(1.0, Some(2), 1), 1e-9), hint);
+    assert_predicted(close(answers.second, share(1.0, Some(2), 1), 5e-3), hint);
     // A move reads 128 rows for one character, and 128 follow with one each
     let positions = (128.0 + 128.0) / 129.0;
     let hint = "positions: count from one move of the window to the next";
@@ -55,12 +55,15 @@ fn build(top_p: TopP) {
             }
         }
     }
+    let halves = top_p(&[(0, 0.5), (1, 0.5)], 0.5);
+    assert_eq!(halves.len(), 1, "one half is as much as is asked for");
 }
 exercise!(generation_build, super::build, generation::top_p);
 
 fn explore(survivors: fn(&[f64], f64) -> (usize, usize)) {
-    // Halves of halves: nine tenths need four at temperature 1
-    let scores: Vec<f64> = (0..20).map(|i| -f64::from(i) * 2f64.ln()).collect();
+    // Halves of halves, in no order: nine tenths need four at temperature 1
+    let order = (0..20).map(|i| 7 * i % 20);
+    let scores: Vec<f64> = order.map(|i| -f64::from(i) * 2f64.ln()).collect();
     assert_eq!(survivors(&scores, 1.0), (4, 4));
     let (colder, as_it_is) = survivors(&scores, 0.5);
     assert_eq!((colder, as_it_is), (2, 4), "quarters of quarters need two");

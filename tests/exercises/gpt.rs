@@ -29,7 +29,7 @@ fn predict(answers: Answers) {
     let (_, slope) = gpt::cross_entropy(array![[7.0, 7.0, 7.0]], &[2], 1.0);
     for (answer, slope) in answers.slope.iter().zip(&slope) {
         let hint = "slope: equal scores have equal shares; then p − y";
-        assert_predicted(close(*answer, *slope, 1e-9), hint);
+        assert_predicted(close(*answer, *slope, 5e-3), hint);
     }
     let (v, c) = (f64::from(50257), f64::from(1024));
     let loss = v.ln() + c * 0.02 * 0.02 / 2.0;

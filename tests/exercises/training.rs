@@ -38,7 +38,7 @@ fn predict(answers: Answers) {
     grad.norm.bias[0] = -0.002;
     optimizer.step(&mut model, &grad, 0.01);
     let change = model.norm.bias[0] - before;
-    let hint = "change: how does the first step depend on the slope's size?";
+    let hint = "change: which way does the first step go, and does it depend on the slope's size?";
     assert_predicted(close(answers.change, change, 1e-6), hint);
 
     grad.norm.bias[0] = 6.0;
@@ -72,7 +72,14 @@ fn build(step: Step) {
         let slopes = grad.embeddings.token.as_slice().unwrap();
         step(&mut weights, slopes, &mut moments, t, 0.01, 0.2);
         for (yours, ours) in weights.iter().zip(&model.embeddings.token) {
-            assert_close(*yours, *ours, 1e-12, &format!("step {t}"));
+            assert_close(
+                *yours,
+                *ours,
+                1e-12,
+                &format!(
+                    "step {t}: is the decay that of the weight before the step?"
+                ),
+            );
         }
     }
 }

@@ -85,7 +85,8 @@ fn explore((weights, first): Windowed) {
     let once = weights(&scores, 3);
     let twice = once.dot(&once);
     let reach = (0..t).find(|&j| twice[[10, j]] > 0.0);
-    assert_eq!(Some(first), reach, "two layers");
+    let hint = "first: two steps, each of at most w − 1 back";
+    assert_predicted(Some(first) == reach, hint);
 }
 exercise!(
     transformer_block_explore,
