@@ -181,8 +181,8 @@ pub fn scatter(tokenizer: &CharTokenizer) -> String {
         500,
         "The gradient of the token table after one line",
         "A table of 59 rows, one for each character. Only the rows of the \
-         characters of the line are lit, and brighter where a character occurs \
-         more than once.",
+         characters of the line have a colour, and a stronger one where a \
+         character occurs more than once.",
     );
     let (left, top, height) = (180.0, 40.0, 7.4);
     svg.heat(left, top, [15.0, height], &grad.token);

@@ -33,8 +33,7 @@ pub fn samplers(
         .collect();
     let y_at = |p: f64| 240.0 - 200.0 * p;
     for p in [0.0, 0.5, 1.0] {
-        let faint = "currentColor\" stroke-opacity=\"0.15";
-        svg.line(&[(44.0, y_at(p)), (710.0, y_at(p))], faint, false);
+        svg.line(&[(44.0, y_at(p)), (710.0, y_at(p))], FAINT, false);
         svg.text(36.0, y_at(p) + 5.0, Align::End, &format!("{p}"));
     }
     for (i, (temperature, top_k, name)) in [
@@ -80,9 +79,8 @@ pub fn boldness(
     let x_at = |temperature: f64| 70.0 + 300.0 * temperature;
     let y_at = |share: f64| 240.0 - 200.0 * share;
     for share in [0.0, 0.5, 1.0] {
-        let faint = "currentColor\" stroke-opacity=\"0.15";
         let ends = [(x_at(0.0), y_at(share)), (x_at(2.0), y_at(share))];
-        svg.line(&ends, faint, false);
+        svg.line(&ends, FAINT, false);
         let name = format!("{} %", 100.0 * share);
         svg.text(62.0, y_at(share) + 5.0, Align::End, &name);
     }

@@ -93,8 +93,7 @@ pub fn p_minus_y(model: &Gpt, tokenizer: &CharTokenizer) -> String {
     );
     let at = |y: f64| 150.0 - 125.0 * y;
     for y in [-1.0, -0.5, 0.0, 0.5, 1.0] {
-        let faint = "currentColor\" stroke-opacity=\"0.15";
-        svg.line(&[(60.0, at(y)), (700.0, at(y))], faint, false);
+        svg.line(&[(60.0, at(y)), (700.0, at(y))], FAINT, false);
         svg.text(50.0, at(y) + 5.0, Align::End, &format!("{y}"));
     }
     let character = |id: usize| {
@@ -137,8 +136,7 @@ pub fn first_loss() -> Result<String, Box<dyn Error>> {
     let x_at = |std: f64| 80.0 + 280.0 * (std / 0.002).log10();
     let y_at = |loss: f64| 280.0 - 70.0 * (loss - 4.0);
     for loss in [4.0, 5.0, 6.0, 7.0] {
-        let faint = "currentColor\" stroke-opacity=\"0.15";
-        svg.line(&[(70.0, y_at(loss)), (690.0, y_at(loss))], faint, false);
+        svg.line(&[(70.0, y_at(loss)), (690.0, y_at(loss))], FAINT, false);
         svg.text(60.0, y_at(loss) + 5.0, Align::End, &format!("{loss}"));
     }
     for std in [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2] {
@@ -204,9 +202,10 @@ pub fn shares() -> String {
             );
             if share > 0.055 {
                 let percent = format!("{:.0} %", 100.0 * share);
-                svg.text(x + w / 2.0, top + 25.0, Align::Middle, &percent);
+                let middle = x + w / 2.0;
+                svg.rimmed(middle, top + 25.0, Align::Middle, "", &percent);
             }
-            if i == 2 && j == 0 {
+            if i == 2 && w > 50.0 {
                 svg.text(x + w / 2.0, top + 58.0, Align::Middle, names[j]);
             } else if i == 0 && w > 50.0 {
                 svg.text(x + w / 2.0, 32.0, Align::Middle, names[j]);

@@ -95,8 +95,8 @@ pub fn bigrams() -> String {
         670,
         "Which character follows which",
         "A table of squares, a row for the character before and a column for \
-         the one after; the darker the square, the likelier. After q stands u \
-         in almost every case.",
+         the one after; the stronger the colour, the likelier. After q stands \
+         u in every case.",
     );
     let (left, top, cell) = (70.0, 60.0, 20.0);
     svg.heat(left, top, [cell, cell], &counts);
@@ -195,8 +195,7 @@ pub fn step() -> String {
         };
         svg.text(x(value), top + height + 24.0, Align::Middle, &label);
         svg.text(left - 10.0, y(value) + 5.0, Align::End, &label);
-        let faint = "currentColor\" stroke-opacity=\"0.15";
-        svg.line(&[(left, y(value)), (left + width, y(value))], faint, false);
+        svg.line(&[(left, y(value)), (left + width, y(value))], FAINT, false);
     }
     svg.text(left + 290.0, top + height + 50.0, Align::Middle, "h");
     svg.styled(

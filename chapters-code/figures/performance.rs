@@ -28,8 +28,7 @@ pub fn scaling() -> String {
     );
     let y = |ms: f64| 270.0 - 110.0 * (ms.log10() - 0.7);
     for ms in [10.0, 100.0, 1000.0] {
-        let faint = "currentColor\" stroke-opacity=\"0.15";
-        svg.line(&[(72.0, y(ms)), (710.0, y(ms))], faint, false);
+        svg.line(&[(72.0, y(ms)), (710.0, y(ms))], FAINT, false);
         svg.text(68.0, y(ms) + 5.0, Align::End, &format!("{ms}"));
     }
     let style = " transform=\"rotate(-90 17 170)\"";

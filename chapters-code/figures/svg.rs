@@ -8,6 +8,8 @@ pub const BLUE: &str = "#0072B2";
 pub const ORANGE: &str = "#D55E00";
 pub const GREEN: &str = "#009E73";
 pub const INK: &str = "currentColor";
+/// For lines that only help to read the others.
+pub const FAINT: &str = "currentColor\" stroke-opacity=\"0.15";
 
 /// A drawing that grows: shapes are written in the order of the calls.
 pub struct Svg(String);
@@ -38,6 +40,21 @@ impl Svg {
 
     pub fn text(&mut self, x: f64, y: f64, align: Align, text: &str) {
         self.styled(x, y, align, "", text);
+    }
+
+    /// Text on something else, from which a rim in the page's colour keeps it
+    /// apart.
+    pub fn rimmed(
+        &mut self,
+        x: f64,
+        y: f64,
+        align: Align,
+        style: &str,
+        text: &str,
+    ) {
+        let rim = " stroke=\"var(--bg)\" stroke-width=\"4\" \
+                   stroke-linejoin=\"round\" paint-order=\"stroke\"";
+        self.styled(x, y, align, &format!("{rim}{style}"), text);
     }
 
     /// Text in a fixed width, for what is code or data.

@@ -51,8 +51,7 @@ pub fn frequencies(tokenizer: &CharTokenizer) -> String {
     let (base, scale) = (240.0, 12.0);
     for share in [0.0, 5.0, 10.0, 15.0] {
         let y = base - share * scale;
-        let faint = "currentColor\" stroke-opacity=\"0.15";
-        svg.line(&[(58.0, y), (718.0, y)], faint, false);
+        svg.line(&[(58.0, y), (718.0, y)], FAINT, false);
         svg.text(54.0, y + 5.0, Align::End, &format!("{share} %"));
     }
     for (i, &(c, count)) in counts.iter().enumerate() {

@@ -13,8 +13,6 @@ const SONNETS_RUNGS: &str = include_str!("../../book/runs/rungs-sonnets.txt");
 const LONG_RUNGS: &str =
     include_str!("../../book/runs/rungs-tinyshakespeare.txt");
 
-const FAINT: &str = "currentColor\" stroke-opacity=\"0.15";
-
 /// The standard run's learning rate.
 pub fn schedule() -> String {
     let mut svg = Svg::new(
@@ -93,11 +91,11 @@ pub fn valley() -> String {
         svg.line(path, colour, false);
     }
     svg.dot(400.0, 150.0, ORANGE, true);
-    svg.text(24.0, 30.0, Align::Start, "plain descent");
+    svg.rimmed(600.0, 172.0, Align::End, "", "plain descent");
     let style = format!(" fill=\"{BLUE}\"");
-    svg.styled(24.0, 52.0, Align::Start, &style, "with momentum");
+    svg.rimmed(490.0, 62.0, Align::End, &style, "with momentum");
     let style = format!(" fill=\"{GREEN}\"");
-    svg.styled(24.0, 74.0, Align::Start, &style, "and with scale");
+    svg.rimmed(612.0, 42.0, Align::End, &style, "and with scale");
     svg.finish()
 }
 
@@ -165,7 +163,7 @@ pub fn over_fitting() -> String {
          the run with less decay turns upwards after step 5,500; that of the \
          run with more decay falls on to step 7,500.",
     );
-    let x_at = |step: f64| 70.0 + 0.07 * step;
+    let x_at = |step: f64| 70.0 + 0.06 * step;
     let y_at = |loss: f64| 290.0 - 200.0 * (loss - 1.0);
     for loss in [1.0, 1.25, 1.5, 1.75, 2.0, 2.25] {
         let ends = [(x_at(0.0), y_at(loss)), (x_at(8000.0), y_at(loss))];
@@ -224,10 +222,10 @@ fn sonnet_rungs() -> Vec<(&'static str, f64)> {
 pub fn samples() -> String {
     let mut svg = Svg::new(
         720,
-        480,
+        530,
         "A run of a minute, and what it writes on its way down the ladder",
         "A falling curve of validation loss with the rungs of the counting \
-         models behind it. Beside eight points stands a line of text that the \
+         models behind it. Beside nine points stands a line of text that the \
          model wrote there: random letters at first, then letters with the \
          right frequencies, then words, then verse.",
     );
@@ -236,6 +234,10 @@ pub fn samples() -> String {
     let apart = |name| !["5-gram", "6-gram"].contains(&name); // to be read
     let shown = sonnet_rungs().into_iter().filter(|rung| apart(rung.0));
     rungs(&mut svg, shown, y_at);
+    for step in [0, 10, 100, 500, 1500] {
+        svg.text(x_at(step as f64), 502.0, Align::Middle, &thousand(step));
+    }
+    svg.text(x_at(60.0), 524.0, Align::Middle, "step");
     descent(&mut svg, SONNETS_RUNGS, x_at, y_at);
     svg.finish()
 }
@@ -317,7 +319,12 @@ fn descent(
         // To the right of the curve, also where it was pushed down
         let near = points.iter().filter(|p| (label - p.1).abs() < 10.0);
         let right = near.fold(x, |x, p| x.max(p.0));
-        svg.styled(right + 12.0, label, Align::Start, style, &shown);
+        if label > y {
+            let ends = [(x + 4.0, y + 1.0), (right + 10.0, label - 4.0)];
+            let thin = "currentColor\" stroke-opacity=\"0.5";
+            svg.line(&ends, thin, false);
+        }
+        svg.rimmed(right + 12.0, label, Align::Start, style, &shown);
         free = label + 16.0;
     }
 }

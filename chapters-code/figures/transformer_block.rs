@@ -161,8 +161,7 @@ pub fn gelu_curves() -> String {
     let x_at = |x: f64| 360.0 + 84.0 * x;
     let y_at = |y: f64| 270.0 - 75.0 * y;
     for y in [-1.0, 0.0, 1.0, 2.0, 3.0] {
-        let faint = "currentColor\" stroke-opacity=\"0.15";
-        svg.line(&[(x_at(-4.0), y_at(y)), (x_at(4.0), y_at(y))], faint, false);
+        svg.line(&[(x_at(-4.0), y_at(y)), (x_at(4.0), y_at(y))], FAINT, false);
         svg.text(18.0, y_at(y) + 5.0, Align::End, &format!("{y}"));
     }
     for x in -4..=4 {
@@ -250,8 +249,9 @@ pub fn stream() -> Result<String, Box<dyn Error>> {
         let colour = [ORANGE, BLUE][i];
         for (left, values, top, what, first) in [
             (30.0, sizes, tops[0], "size of the stream", 0),
-            (390.0, slopes, tops[1], "size of the slopes of qkv", 1),
+            (390.0, slopes, tops[1], "slopes of qkv, in thousandths", 1),
         ] {
+            let scale = [1.0, 1000.0][first]; // of the numbers beside it
             let x = |i: usize| left + 20.0 + 34.0 * (i + first) as f64;
             let y = |value: f64| 240.0 - 190.0 * value / top;
             let points: Vec<(f64, f64)> =
@@ -265,14 +265,22 @@ pub fn stream() -> Result<String, Box<dyn Error>> {
                     let label = block.to_string();
                     svg.text(x(block - first), 262.0, Align::Middle, &label);
                 }
-                svg.text(left + 155.0, 288.0, Align::Middle, "after block");
+                let axis = if first == 0 { "after block" } else { "block" };
+                svg.text(left + 155.0, 288.0, Align::Middle, axis);
+                for value in [[0.04, 0.08], [0.003, 0.006]][first] {
+                    let at = y(value);
+                    svg.line(&[(left, at), (left + 310.0, at)], FAINT, false);
+                    let value = scale * value;
+                    svg.text(left, at - 4.0, Align::Start, &value.to_string());
+                }
             }
+            let style = format!(" fill=\"{colour}\"");
+            let (at, name) = [(6, "all 0.02"), (7, "0.02/√(2L)")][i];
+            let (x, y) = points[at - first];
+            let up = if first == 0 || i == 0 { 12.0 } else { -22.0 };
+            svg.rimmed(x, y - up, Align::End, &style, name);
         }
     }
-    let style = format!(" fill=\"{ORANGE}\"");
-    svg.styled(200.0, 70.0, Align::End, &style, "all 0.02");
-    let style = format!(" fill=\"{BLUE}\"");
-    svg.styled(330.0, 190.0, Align::End, &style, "0.02/√(2L)");
     Ok(svg.finish())
 }
 
@@ -490,9 +498,8 @@ pub fn norms() -> Result<String, Box<dyn Error>> {
         let post = post_norm_slopes(&model, inputs, targets);
         let x = |i: usize| left + 20.0 + 36.0 * i as f64;
         for power in -5..=-2 {
-            let faint = "currentColor\" stroke-opacity=\"0.15";
             let y = y(10f64.powi(power));
-            svg.line(&[(left, y), (left + 292.0, y)], faint, false);
+            svg.line(&[(left, y), (left + 292.0, y)], FAINT, false);
             let label = ["0.01", "0.001", "0.0001", "0.00001"];
             let label = label[(-2 - power) as usize];
             if !larger {
