@@ -70,8 +70,8 @@ impl<'a> KneserNey<'a> {
 /// What is taken off a count of zero, one, two, or more, where `n[k]` runs were
 /// counted `k` times: `k − (k + 1)·n₁/(n₁ + 2·n₂)·n[k + 1]/n[k]`.
 ///
-/// It is what a run of `k` has too much, on the average, if the text is read
-/// again. Where there are no such runs to learn it from, half of `k`.
+/// It is what a run of `k` has too much, on the average, beside another text of
+/// the same kind. Where there are no such runs to learn it from, half of `k`.
 ///
 /// Chen & Goodman (1998), §3.
 fn discounts(n: &[f64; 5]) -> [f64; 4] {
@@ -79,8 +79,7 @@ fn discounts(n: &[f64; 5]) -> [f64; 4] {
     [0, 1, 2, 3].map(|k| {
         let count = k as f64;
         let discount = count - (count + 1.0) * ratio * n[k + 1] / n[k];
-        let sound = discount > 0.0 && discount <= count;
-        if sound { discount } else { count / 2.0 }
+        if discount > 0.0 { discount } else { count / 2.0 }
     })
 }
 
@@ -129,7 +128,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let text: Vec<char> = text.chars().collect();
     let (train, validation) = split(&text);
     if validation.len() < LONGEST {
-        let (found, least) = (text.len(), 10 * LONGEST);
+        let (found, least) = (text.len(), 10 * LONGEST - 9);
         Err(format!(
             "of {found} characters the last tenth is too little to judge by; \
              give a text of at least {least}"

@@ -1792,11 +1792,12 @@ pub mod training {
     }
 
     impl TrainConfig {
-        /// The most steps of a run, and the most windows in a batch.
+        /// The most steps, of a run, of its warm-up or between two evaluations, and
+        /// the most windows in a batch: sums of two of them fit where counts do.
         pub const MOST: usize = (1 << 30) - 1;
 
         /// Refuses settings that cannot work.
-        fn check(&self) -> Result<(), TrainError> {
+        pub fn validate(&self) -> Result<(), TrainError> {
             let LrSchedule { max_lr, min_lr, warmup, steps } = self.schedule;
             let few = |name, n: usize| (name, "must be at least 1", n == 0);
             let many =
@@ -1829,7 +1830,7 @@ pub mod training {
     impl Trainer {
         /// Prepares a run.
         pub fn new(model: Gpt, config: TrainConfig) -> Result<Self, TrainError> {
-            config.check()?;
+            config.validate()?;
             let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
             rng.set_stream(1); // stream 0 is for the weights
             Ok(Self {

@@ -261,13 +261,12 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
         try_folder(folder)?; // before the training, not after it
     }
     if let Some((model, tokenizer, seed)) = finished(options)? {
-        let exported = export(options, &model, &tokenizer);
+        export(options, &model, &tokenizer)?;
         if options.generate {
             let writing = writing(options, &tokenizer, 0)?;
             let seed = options.seed.unwrap_or(seed);
             write(options, &model, &tokenizer, writing, seed)?;
         }
-        exported?;
         return Ok(ExitCode::SUCCESS);
     }
     let text = read(options)?;
@@ -331,13 +330,15 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
     let Some(model) = ended.model else {
         return Ok(ExitCode::from(130));
     };
+    // What was lost is said last, and also if nobody reads what is written
     let exported = export(options, &model, tokenizer);
-    write(options, &model, tokenizer, writing, seed)?;
-    exported?;
-    match ended.unsaved {
-        Some(error) => Err(format!("the end of the run is {error}"))?,
-        None => Ok(ExitCode::SUCCESS),
+    let written = write(options, &model, tokenizer, writing, seed);
+    if let Some(error) = ended.unsaved {
+        Err(format!("the end of the run is {error}"))?;
     }
+    exported?;
+    written?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A model that needs no training, its characters and its seed, if one is asked
@@ -390,8 +391,12 @@ fn try_folder(folder: &Path) -> Result<(), Error> {
     if folder.exists() {
         Err(Fault::There.at(folder))?;
     }
+    let missing = |it: &&Path| *it != Path::new("") && !it.exists();
+    let new = folder.ancestors().take_while(missing);
+    let new: Vec<&Path> = new.collect();
     let made = std::fs::create_dir_all(folder);
-    let made = made.and_then(|()| std::fs::remove_dir(folder));
+    let made =
+        made.and_then(|()| new.into_iter().try_for_each(std::fs::remove_dir));
     Ok(made.map_err(|error| Fault::Io("make", error).at(folder))?)
 }
 
@@ -570,21 +575,26 @@ fn check_best(
     if !best.exists() {
         return Ok(());
     }
-    match checkpoint::load(&best) {
-        Ok((trainer, corpus))
-            if corpus == *learns
-                && trainer.config.seed == run.config.seed
-                && trainer.model.config() == run.model.config() =>
-        {
-            Ok(())
-        }
-        _ => Err(format!(
-            "{} is not of the run in {}, whose best state will be there; move \
-             it, or resume under another name with --checkpoint",
-            best.display(),
-            path.display(),
-        ))?,
+    let advice = "move it, or resume under another name with --checkpoint";
+    let (name, path) = (best.display(), path.display());
+    let (trainer, corpus) = checkpoint::load(&best)
+        .map_err(|error| format!("{name}: {error}; {advice}"))?;
+    // Killed between its two files, a run is an evaluation behind its best
+    let TrainConfig { eval_interval, schedule, .. } = run.config;
+    let next = (run.step / eval_interval + 1) * eval_interval;
+    let next = next.min(schedule.steps);
+    let earlier = trainer.best >= run.best || trainer.step == next;
+    if corpus != *learns
+        || trainer.config.seed != run.config.seed
+        || trainer.model.config() != run.model.config()
+        || !earlier
+    {
+        Err(format!(
+            "{name} is not an earlier state of the run in {path}, whose best \
+             will be there; {advice}"
+        ))?;
     }
+    Ok(())
 }
 
 /// Loads the run to go on with, if it is about the same text, sizes and seed.
@@ -783,8 +793,8 @@ fn check(
     let gigabytes = training_bytes(recipe, config) / 1e9;
     if gigabytes > memory() {
         Err(format!(
-            "training at these sizes takes some {gigabytes:.0} GB of memory, \
-             more than there is; choose a smaller model, context or batch"
+            "training at these sizes takes some {gigabytes:.0} GB of memory; \
+             choose a smaller model, context or batch"
         ))?;
     }
     Ok(())

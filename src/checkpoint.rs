@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -323,8 +323,8 @@ pub(super) fn bytes(numbers: &[Float]) -> Vec<u8> {
 // ANCHOR: save
 /// Saves a run, so that `path` is at any time either the old file or the new.
 ///
-/// The new one is written beside it, under a name that ends in `.part`, handed
-/// to the disk, and only then renamed.
+/// The new one is written beside it, under a name that ends in `.part` and with
+/// the old one's permissions, handed to the disk, and only then renamed.
 ///
 /// # Errors
 /// [`CheckpointError::NotAFile`] if `path` is a folder or a device,
@@ -340,10 +340,8 @@ pub fn save(
     }
     check_run(trainer, corpus)?;
     let part = beside(path, ".part");
-    let written = write_part(&part, trainer, corpus);
-    if let Ok(old) = fs::metadata(path) {
-        let _ = fs::set_permissions(&part, old.permissions());
-    }
+    let old = fs::metadata(path).map(|old| old.permissions());
+    let written = write_part(&part, old.ok(), trainer, corpus);
     let renamed = written.and_then(|()| fs::rename(&part, path));
     if renamed.is_err() {
         let _ = fs::remove_file(&part); // give the space back
@@ -359,17 +357,29 @@ pub fn save(
 // ANCHOR_END: save
 
 // ANCHOR: check_run
-/// Asks of a run what [`read`] will ask of its file.
+/// Asks of a run what [`load`] will ask of its file.
 fn check_run(
     trainer: &Trainer,
     corpus: &Corpus,
 ) -> Result<(), CheckpointError> {
-    let record = Record::of(trainer, corpus);
-    let json = serde_json::to_string(&record).map_err(io::Error::from)?;
+    let Trainer { model, optimizer, average, .. } = trainer;
+    let parts = [("mean", &optimizer.mean), ("square", &optimizer.square)];
+    let average = average.iter().map(|it| ("average", &it.model));
+    let shapes = |part: &Gpt| -> Vec<_> {
+        part.tensors().into_iter().map(|x| (x.name, x.shape)).collect()
+    };
+    for (name, part) in average.chain(parts) {
+        if shapes(part) != shapes(model) {
+            return fail(ContentError::Shapes(name));
+        }
+    }
+    let json = serde_json::to_string(&Record::of(trainer, corpus));
+    let json = json.map_err(io::Error::from)?;
     let header = header((KEY, &json), tensors(trainer))?;
-    let sizes = tensors(trainer).into_iter().map(|(_, x)| size_of_val(x.data));
-    let header = read_header(&mut header.as_slice(), u64::MAX)?;
-    announced(&header, sizes.sum::<usize>() as u64)?;
+    read_header(&mut header.as_slice(), u64::MAX)?; // is it too long?
+    let record = Record::parse(&json)?;
+    record.tokenizer(usize::MAX)?;
+    record.training.validate()?;
     for (name, tensor) in tensors(trainer) {
         check_numbers(tensor.data, name)?;
     }
@@ -380,11 +390,14 @@ fn check_run(
 // ANCHOR: write_part
 fn write_part(
     part: &Path,
+    permissions: Option<Permissions>,
     trainer: &Trainer,
     corpus: &Corpus,
 ) -> io::Result<()> {
     let _ = fs::remove_file(part); // of a run that was killed
     let file = OpenOptions::new().write(true).create_new(true).open(part)?;
+    // Before there is anything to be read
+    let _ = permissions.map(|permissions| file.set_permissions(permissions));
     let mut out = BufWriter::with_capacity(1 << 20, file);
     write(trainer, corpus, &mut out)?;
     out.into_inner()?.sync_all()
@@ -419,7 +432,10 @@ fn run_of(path: &Path) -> PathBuf {
         path = match (path.extension(), stem.extension()) {
             (Some(last), _) if last == "best" => stem,
             (Some(last), Some(best)) if best == "best" => {
-                stem.with_extension(last)
+                let mut name = stem.file_stem().unwrap_or_default().to_owned();
+                name.push(".");
+                name.push(last);
+                stem.with_file_name(name)
             }
             _ => return path,
         };
@@ -484,12 +500,24 @@ pub fn read(
     mut source: impl Read,
     length: u64,
 ) -> Result<(Trainer, Corpus), CheckpointError> {
-    let header = read_header(&mut source, length)?;
-    let data = length - header.len() as u64;
-    let (mut trainer, corpus, record) = announced(&header, data)?;
-    let sha256 = Record::parse(&record)?.sha256;
+    let found = read_header(&mut source, length)?;
+    let metadata: Metadata = serde_json::from_slice(&found[8..])
+        .map_err(|error| CheckpointError::Header(error.to_string()))?;
+    let (needed, data) = (metadata.data_len(), length - found.len() as u64);
+    if needed as u64 != data {
+        let needed = found.len() as u64 + needed as u64;
+        return Err(CheckpointError::Length(length, needed));
+    }
+    let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+    let json = json.ok_or(CheckpointError::NoRecord)?;
+    let record = Record::parse(json)?;
+    let (mut trainer, corpus) = record.restore(needed)?;
+    check_tensors(&metadata, &trainer)?;
+    if header((KEY, json), tensors(&trainer))? != found {
+        return fail(ContentError::Layout);
+    }
     // As it was before the digest was put in, letter by letter
-    let unsigned = record.replacen(&sha256, "", 1);
+    let unsigned = json.replacen(&record.sha256, "", 1);
     let mut hash = Sha256::new_with_prefix(unsigned);
     for (name, tensor) in tensors_mut(&mut trainer) {
         let mut bytes = vec![0; size_of_val(tensor.data)];
@@ -497,38 +525,12 @@ pub fn read(
         hash.update(&bytes);
         fill(tensor.data, &bytes, name)?;
     }
-    if hexadecimal(&hash.finalize()) != sha256 {
+    if hexadecimal(&hash.finalize()) != record.sha256 {
         return fail(ContentError::Digest);
     }
     Ok((trainer, corpus))
 }
 // ANCHOR_END: read
-
-// ANCHOR: announced
-/// The run that a header announces, with zeros for its numbers, which are
-/// `data` bytes long; and its record, letter by letter.
-fn announced(
-    found: &[u8],
-    data: u64,
-) -> Result<(Trainer, Corpus, String), CheckpointError> {
-    let metadata: Metadata = serde_json::from_slice(&found[8..])
-        .map_err(|error| CheckpointError::Header(error.to_string()))?;
-    let needed = metadata.data_len();
-    if needed as u64 != data {
-        let length = found.len() as u64;
-        let (length, needed) = (length + data, length + needed as u64);
-        return Err(CheckpointError::Length(length, needed));
-    }
-    let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
-    let json = json.ok_or(CheckpointError::NoRecord)?;
-    let (trainer, corpus) = Record::parse(json)?.restore(needed)?;
-    check_tensors(&metadata, &trainer)?;
-    if header((KEY, json), tensors(&trainer))? != found {
-        return fail(ContentError::Layout);
-    }
-    Ok((trainer, corpus, json.clone()))
-}
-// ANCHOR_END: announced
 
 // ANCHOR: read_header
 /// The header, with its length before it, if the file can have one that long.
@@ -576,14 +578,14 @@ impl Record {
 }
 // ANCHOR_END: parse
 
-// ANCHOR: restore
+// ANCHOR: tokenizer
 impl Record {
-    /// The run of a record, with tensors yet to be filled, if it is a run and
-    /// if `bytes` of tensors are as many as it needs.
-    fn restore(
+    /// The characters of a record, if it is that of a run and if `bytes` of
+    /// tensors are as many as it needs.
+    fn tokenizer(
         &self,
         bytes: usize,
-    ) -> Result<(Trainer, Corpus), CheckpointError> {
+    ) -> Result<CharTokenizer, CheckpointError> {
         self.check()?;
         let vocabulary: Vec<char> = self.vocabulary.chars().collect();
         let (characters, config) = (vocabulary.len(), self.config);
@@ -598,6 +600,20 @@ impl Record {
         if params > bytes / each {
             return fail(ContentError::TooFew(params, bytes, each));
         }
+        Ok(tokenizer)
+    }
+}
+// ANCHOR_END: tokenizer
+
+// ANCHOR: restore
+impl Record {
+    /// The run of a record, with tensors yet to be filled, if it is a run and
+    /// if `bytes` of tensors are as many as it needs.
+    fn restore(
+        &self,
+        bytes: usize,
+    ) -> Result<(Trainer, Corpus), CheckpointError> {
+        let (tokenizer, config) = (self.tokenizer(bytes)?, self.config);
         let mut rng = ChaCha8Rng::from_seed(self.batches.seed);
         rng.set_stream(self.batches.stream);
         rng.set_word_pos(self.batches.position);
@@ -670,6 +686,7 @@ impl Record {
         let digest = &self.text_sha256;
         let digest = digest.len() == 64 && digest.chars().all(hexadecimal);
         let (average, short) = (self.average.as_ref(), self.short);
+        let is_part = |part: Float| (0.0..=1.0).contains(&part);
         let fits = |t: usize| (1..=self.config.block_size).contains(&t);
         let checks = [
             ("batch_size", count(batch_size)),
@@ -683,6 +700,7 @@ impl Record {
             ("optimizer.epsilon", epsilon >= 0.0),
             ("losses", count(self.losses.1)),
             ("average", self.version > 1 || average.is_none()),
+            ("average.part", average.is_none_or(|it| is_part(it.part))),
             ("average.steps", average.is_none_or(|it| count(it.steps))),
             ("short", self.version > 1 || short.is_none()),
             ("short.t", short.is_none_or(|it| fits(it.t))),
@@ -809,6 +827,8 @@ pub enum ContentError {
     /// A model of so many parameters, in so many bytes, where each takes so
     /// many.
     TooFew(usize, usize, usize),
+    /// The named part of a run has other shapes than its weights.
+    Shapes(&'static str),
     /// The named tensor is not one of such a run.
     Tensor(String, TensorError),
     /// The header names something twice, or in another order or spelling.
@@ -928,14 +948,7 @@ fn instead(header: u64) -> String {
     }
 }
 
-impl std::error::Error for CheckpointError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(_, error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for CheckpointError {}
 
 // ANCHOR: error_content
 impl fmt::Display for ContentError {
@@ -958,6 +971,9 @@ impl fmt::Display for ContentError {
                 "{bytes} bytes of tensors for {params} parameters, which take \
                  {each} each"
             ),
+            Self::Shapes(part) => {
+                write!(f, "the {part} has other shapes than the weights")
+            }
             Self::Tensor(name, error) => write!(f, "tensor {name:?} {error}"),
             Self::Layout => write!(
                 f,

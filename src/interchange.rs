@@ -644,9 +644,8 @@ impl JsonTokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<u16>, InterchangeError> {
         let encoding = self.tokenizer.encode_fast(text, false);
         let encoding = encoding.map_err(|error| self.fault(error))?;
-        let ids = encoding.get_ids().iter().map(|&id| u16::try_from(id));
-        let ids: Result<_, _> = ids.collect();
-        ids.map_err(|_| self.fault("an id above 65535".into()))
+        // Below `vocab_size`, and so of two bytes
+        Ok(encoding.get_ids().iter().map(|&id| id as u16).collect())
     }
 
     /// Makes ids into text, one after the other. A character can take several
@@ -683,11 +682,7 @@ impl fmt::Display for InterchangeError {
     }
 }
 
-impl std::error::Error for InterchangeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.fault)
-    }
-}
+impl std::error::Error for InterchangeError {}
 // ANCHOR_END: error
 
 // ANCHOR: fault
@@ -824,15 +819,7 @@ impl Fault {
 }
 // ANCHOR_END: fault_content
 
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(_, error) => Some(error),
-            Self::File(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for Fault {}
 
 // ANCHOR: tensor_fault_display
 impl fmt::Display for TensorFault {

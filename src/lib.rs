@@ -74,7 +74,8 @@
 //!     ControlFlow::Continue(())
 //! })?;
 //!
-//! let path = std::env::temp_dir().join("microgpt.safetensors");
+//! let name = format!("microgpt-{}.safetensors", std::process::id());
+//! let path = std::env::temp_dir().join(name);
 //! checkpoint::save(&path, &trainer, &corpus)?;
 //! let (trainer, corpus) = checkpoint::load(&path)?;
 //! # std::fs::remove_file(&path)?;

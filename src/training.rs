@@ -482,13 +482,17 @@ pub enum Event {
 }
 // ANCHOR_END: event
 
-// ANCHOR: train_config_check
+// ANCHOR: train_config_validate
 impl TrainConfig {
-    /// The most steps of a run, and the most windows in a batch.
+    /// The most steps, of a run, of its warm-up or between two evaluations, and
+    /// the most windows in a batch: sums of two of them fit where counts do.
     pub const MOST: usize = (1 << 30) - 1;
 
     /// Refuses settings that cannot work.
-    fn check(&self) -> Result<(), TrainError> {
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`], with the name of the setting.
+    pub fn validate(&self) -> Result<(), TrainError> {
         let LrSchedule { max_lr, min_lr, warmup, steps } = self.schedule;
         let few = |name, n: usize| (name, "must be at least 1", n == 0);
         let many =
@@ -517,7 +521,7 @@ impl TrainConfig {
         }
     }
 }
-// ANCHOR_END: train_config_check
+// ANCHOR_END: train_config_validate
 
 // ANCHOR: trainer_new
 impl Trainer {
@@ -526,7 +530,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Setting`] for a setting that cannot work.
     pub fn new(model: Gpt, config: TrainConfig) -> Result<Self, TrainError> {
-        config.check()?;
+        config.validate()?;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         rng.set_stream(1); // stream 0 is for the weights
         Ok(Self {

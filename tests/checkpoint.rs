@@ -576,7 +576,7 @@ fn what_could_not_be_loaded_is_not_saved() {
     checkpoint::save(&path, &trainer, &corpus).unwrap();
     let old = std::fs::read(&path).unwrap();
     type Change = fn(&mut Trainer);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 12] = [
         ("eval_interval", |it| it.config.eval_interval = usize::MAX),
         ("eval_interval must be", |it| it.config.eval_interval = 0),
         ("schedule.steps", |it| it.config.schedule.steps = usize::MAX),
@@ -585,9 +585,13 @@ fn what_could_not_be_loaded_is_not_saved() {
         ("optimizer.beta1", |it| it.optimizer.beta1 = 1.0),
         ("expected f64", |it| it.losses.0 = f64::NAN),
         ("short.t", |it| it.short = Some(ShortWindows { t: 5, steps: 1 })),
-        ("\"mean.norm.weight\" has the shape [5]", |it| {
+        ("the mean has other shapes", |it| {
             it.optimizer.mean.norm.weight = microgpt::Vector::zeros(5)
         }),
+        ("the average has other shapes", |it| {
+            it.average.as_mut().unwrap().model.blocks.clear()
+        }),
+        ("average.part", |it| it.average.as_mut().unwrap().part = 2.0),
         ("\"square.norm.bias\" holds a square below", |it| {
             it.optimizer.square.norm.bias[0] = -1.0
         }),
@@ -616,6 +620,13 @@ fn saving_leaves_the_permissions_as_they_are() {
     let path = folder.0.join("a");
     let (trainer, corpus, _) = run();
     checkpoint::save(&path, &trainer, &corpus).unwrap();
+    // Nor is anything changed that was there before
+    let part = folder.0.join("b.part");
+    std::fs::create_dir(&part).unwrap();
+    let before = std::fs::metadata(&part).unwrap().permissions();
+    std::fs::copy(&path, folder.0.join("b")).unwrap();
+    assert!(checkpoint::save(&folder.0.join("b"), &trainer, &corpus).is_err());
+    assert_eq!(std::fs::metadata(&part).unwrap().permissions(), before);
     for mode in [0o600, 0o640] {
         let permissions = std::fs::Permissions::from_mode(mode);
         std::fs::set_permissions(&path, permissions).unwrap();
@@ -690,6 +701,7 @@ fn a_lock_is_for_one_at_a_time() {
     for (path, lock) in [
         ("c.best.safetensors", "c.safetensors.lock"),
         ("d.best.best", "d.lock"),
+        ("d..best.", "d...lock"),
         ("best.e", "best.e.lock"),
     ] {
         let _lock = checkpoint::lock(&folder.0.join(path)).unwrap();

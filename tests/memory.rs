@@ -63,9 +63,9 @@ fn a_corpus_takes_three_times_its_size() {
     }
 }
 
-/// A run of some 150,000 parameters, as a file; with the mean of its models,
-/// if it shall keep one.
-fn file(part: Option<f32>) -> Vec<u8> {
+/// A run of some 150,000 parameters; with the mean of its models, if it shall
+/// keep one.
+fn run(part: Option<f32>) -> (Trainer, Corpus) {
     let corpus = Corpus::new("to be, or not to be").expect("a text");
     let vocab_size = corpus.tokenizer.vocab_size();
     let sizes = GptConfig {
@@ -89,9 +89,32 @@ fn file(part: Option<f32>) -> Vec<u8> {
     let mut trainer = Trainer::new(model, config).expect("settings that fit");
     trainer.average = part
         .map(|part| Average::new(trainer.model.clone(), part).expect("a part"));
+    (trainer, corpus)
+}
+
+/// The same, as a file.
+fn file(part: Option<f32>) -> Vec<u8> {
+    let (trainer, corpus) = run(part);
     let mut bytes = Vec::new();
     checkpoint::write(&trainer, &corpus, &mut bytes).expect("room");
     bytes
+}
+
+/// What is checked before is checked where it stands: besides a buffer of a
+/// megabyte there is one tensor's bytes at a time.
+#[test]
+fn saving_takes_a_buffer_and_little_more() {
+    let path = std::env::temp_dir();
+    let path = path.join(format!("microgpt-memory-{}", std::process::id()));
+    let (trainer, corpus) = run(Some(0.5));
+    let saved = peak(|| {
+        checkpoint::save(&path, &trainer, &corpus).expect("a place for a file")
+    });
+    let length = std::fs::metadata(&path).expect("the file").len() as f64;
+    let _ = std::fs::remove_file(&path);
+    let more = (saved - f64::from(1 << 20)) / length;
+    eprintln!("a megabyte and {more} of the file");
+    assert!(more < 0.1, "{more}");
 }
 
 #[test]

@@ -349,6 +349,34 @@ fn the_content_reaches_the_disk_before_the_name_does() {
     assert!(part < renamed && renamed < named, "{traced}");
 }
 
+/// A run begins with its own file, and from then on its best comes first: what
+/// is killed in between goes on from the older of the two, and meets the same
+/// best once more.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_best_is_saved_before_the_run_but_for_the_first_time() {
+    let folder = Folder::new("first");
+    let run = format!(
+        "--data text.txt {TINY} --steps 1 --eval-interval 1 --average 0 \
+         --checkpoint a"
+    );
+    let traced = Command::new("strace")
+        .args(["-f", "-e", "trace=rename,renameat,renameat2"])
+        .arg(program())
+        .args(command(&folder, &run).get_args())
+        .current_dir(&folder.0)
+        .output();
+    let Some(traced) = traced.ok().filter(|output| output.status.success())
+    else {
+        return eprintln!("skipped: strace is not to be had");
+    };
+    let traced = String::from_utf8(traced.stderr).unwrap();
+    let names = traced.lines().filter_map(|line| line.split('"').nth(1));
+    let names: Vec<&str> = names.collect();
+    let both = ["a.part", "a.best.part", "a.best.part", "a.part"];
+    assert_eq!(names[..4], both, "{traced}");
+}
+
 #[test]
 fn two_runs_never_save_to_one_file() {
     const OPTIONS: [&str; 3] =
@@ -433,15 +461,55 @@ fn a_run_writes_over_no_best_but_its_own() {
         std::fs::write(folder.0.join("b.best"), other).unwrap();
         let on = "--data text.txt --resume b --steps 5 --length 5";
         let error = refusal(&folder, on);
-        assert!(error.contains("b.best is not of the run in b"), "{error}");
+        assert!(error.contains("b.best"), "{error}");
+        assert!(error.contains("move it, or resume under"), "{error}");
         assert!(content(&folder, "b.best") == other);
         succeed(&folder, &format!("{on} --checkpoint d"));
         for file in ["d", "d.best"] {
             std::fs::remove_file(folder.0.join(file)).unwrap();
         }
     }
-    std::fs::write(folder.0.join("b.best"), own).unwrap();
-    succeed(&folder, "--data text.txt --resume b --steps 5 --length 5");
+    std::fs::write(folder.0.join("b.best"), &own).unwrap();
+    let on = "--data text.txt --resume b --steps 5 --length 5";
+    succeed(&folder, &format!("{on} --checkpoint b"));
+
+    // Of the same beginning, but farther on
+    let best = "--data text.txt --resume b.best --steps 90 --length 5";
+    succeed(&folder, best);
+    let farther = content(&folder, "b.best");
+    let error = refusal(&folder, "--data text.txt --resume b --steps 6");
+    assert!(error.contains("b.best is not an earlier state"), "{error}");
+    assert!(content(&folder, "b.best") == farther);
+
+    // Of another text, and of other sizes
+    std::fs::write(folder.0.join("more.txt"), TEXT.repeat(11)).unwrap();
+    succeed(&folder, &run.replace("text.txt", "more.txt --checkpoint e"));
+    let wide = run.replace("--n-embd 8", "--n-embd 4 --checkpoint f");
+    succeed(&folder, &wide);
+    for other in ["e.best", "f.best"] {
+        let other = content(&folder, other);
+        std::fs::write(folder.0.join("c.best"), &other).unwrap();
+        let error = refusal(&folder, "--data text.txt --resume c --steps 6");
+        assert!(error.contains("c.best is not an earlier state"), "{error}");
+        assert!(content(&folder, "c.best") == other);
+    }
+}
+
+#[test]
+fn a_model_is_exported_into_a_new_folder_and_over_none() {
+    let folder = Folder::new("export");
+    let run = format!("--data text.txt {TINY} --steps 2 --export-hf");
+    succeed(&folder, &format!("{run} new/hf"));
+    assert!(folder.0.join("new/hf/model.safetensors").exists());
+    std::fs::create_dir(folder.0.join("empty")).unwrap();
+    for there in ["new/hf", "empty"] {
+        let error = refusal(&folder, &format!("{run} {there}"));
+        assert!(error.contains("is there already"), "{error}");
+        assert!(folder.0.join(there).exists());
+    }
+    // Where nothing comes of it, nothing is left
+    refusal(&folder, &format!("{run} other/hf --top-k 1000"));
+    assert!(!folder.0.join("other").exists());
 }
 
 /// A name so long that there is none for the best state: the run is kept.
@@ -462,6 +530,10 @@ fn a_best_that_cannot_be_saved_costs_a_warning_and_not_the_run() {
 /// The programs that run for long, or read what is a reader's own.
 #[test]
 fn the_other_programs_say_what_is_wrong_and_let_a_reader_leave() {
+    let average = built("average");
+    let output = Command::new(average).arg("no/text").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.starts_with("error: cannot read no/text: "), "{error}");
     for program in ["rungs", "counting"] {
         let program = built(program);
         let run = |argument: Option<&str>| {
@@ -814,8 +886,7 @@ fn a_run_can_begin_with_short_windows() {
     assert!(!succeed(&folder, &plain).contains("short"));
     assert_eq!(load("b").short, None);
 
-    let most = microgpt::training::TrainConfig::MOST;
-    let many = TINY.replace("--batch-size 2", &format!("--batch-size {most}"));
+    let many = TINY.replace("--n-embd 8", "--n-embd 1000000");
     let many = format!("--data text.txt {many} --short-steps 1");
     assert!(refusal(&folder, &many).contains("GB of memory"));
 }

@@ -83,3 +83,11 @@ fn normal_has_the_mean_and_spread_it_is_asked_for() {
     assert!(mean.abs() < 5.0 * 0.02 / n.sqrt(), "{mean}");
     assert!((std / 0.02 - 1.0).abs() < 5.0 / (2.0 * n).sqrt(), "{std}");
 }
+
+#[test]
+#[should_panic(expected = "dy")]
+fn a_gradient_with_a_row_too_many_is_not_passed_over() {
+    let layer = Embeddings::new(7, 4, 5, &mut crate::rng(1));
+    let (_, cache) = layer.forward(&[1, 2, 3], 4);
+    layer.backward(&cache, &Matrix::zeros((4, 5)), &mut zeros(&layer));
+}

@@ -423,11 +423,20 @@ fn a_gradient_without_a_length_stops_the_run_though_the_loss_has_a_value() {
 fn settings_that_cannot_work_are_refused() {
     let good = quick_config(1);
     let rate = |max_lr| LrSchedule { max_lr, ..good.schedule };
+    let last = |min_lr| LrSchedule { min_lr, ..good.schedule };
+    let warmup = |warmup| LrSchedule { warmup, ..good.schedule };
+    let steps = |steps| LrSchedule { steps, ..good.schedule };
+    let many = TrainConfig::MOST + 1;
     for (config, name) in [
         (TrainConfig { batch_size: 0, ..good }, "batch_size"),
         (TrainConfig { eval_interval: 0, ..good }, "eval_interval"),
         (TrainConfig { schedule: rate(-1.0), ..good }, "lr"),
         (TrainConfig { schedule: rate(f32::NAN), ..good }, "lr"),
+        (TrainConfig { schedule: last(-1.0), ..good }, "lr"),
+        (TrainConfig { batch_size: many, ..good }, "batch_size"),
+        (TrainConfig { eval_interval: many, ..good }, "eval_interval"),
+        (TrainConfig { schedule: warmup(many), ..good }, "warmup"),
+        (TrainConfig { schedule: steps(many), ..good }, "steps"),
         (TrainConfig { max_norm: 0.0, ..good }, "max_norm"),
         (TrainConfig { max_norm: f32::NAN, ..good }, "max_norm"),
     ] {
@@ -437,6 +446,28 @@ fn settings_that_cannot_work_are_refused() {
         );
         assert!(error.to_string().starts_with(name));
     }
+    let most = TrainConfig::MOST;
+    let schedule = LrSchedule { warmup: most, steps: most, ..good.schedule };
+    let (batch_size, eval_interval) = (most, most);
+    let config = TrainConfig { batch_size, schedule, eval_interval, ..good };
+    assert_eq!(config.validate(), Ok(()));
+}
+
+#[test]
+fn a_window_of_any_length_is_refused_where_it_does_not_fit() {
+    for t in [11, 12, usize::MAX] {
+        let error = Batch::random(&[1; 11], 1, t, &mut rng(1)).unwrap_err();
+        let needed = t.saturating_add(1);
+        assert_eq!(error, TrainError::TooShort { tokens: 11, needed });
+    }
+}
+
+#[test]
+#[should_panic(expected = "one target for each input")]
+fn a_target_that_is_missing_is_not_passed_over() {
+    let model = model(1, 1, 4, 8, 1);
+    let batch = Batch { inputs: vec![1; 32], targets: vec![1; 24], t: 8 };
+    sharded_loss_and_grad(&model, &batch, &mut Vec::new());
 }
 
 #[test]
