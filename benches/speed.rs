@@ -127,14 +127,14 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
     let attention = 2 * config.n_layer * c * config.block_size;
     let (times, tokens, flop) = match mode {
         "train" => {
-            let steps = usize::MAX;
+            let steps = TrainConfig::MOST;
             let schedule =
                 LrSchedule { max_lr: 1e-3, min_lr: 1e-4, warmup: 100, steps };
             let settings = TrainConfig {
                 batch_size: batch,
                 schedule,
                 max_norm: 1.0,
-                eval_interval: usize::MAX,
+                eval_interval: TrainConfig::MOST,
                 seed: 1,
             };
             let mut trainer = Trainer::new(model, settings).expect("settings");
