@@ -447,7 +447,8 @@ fn settings_that_cannot_work_are_refused() {
         assert!(error.to_string().starts_with(name));
     }
     let most = TrainConfig::MOST;
-    let schedule = LrSchedule { warmup: most, steps: most, ..good.schedule };
+    let (max_lr, min_lr) = (0.0, 0.0);
+    let schedule = LrSchedule { warmup: most, steps: most, max_lr, min_lr };
     let (batch_size, eval_interval) = (most, most);
     let config = TrainConfig { batch_size, schedule, eval_interval, ..good };
     assert_eq!(config.validate(), Ok(()));
