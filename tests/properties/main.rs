@@ -6,11 +6,6 @@
 #[path = "../double/mod.rs"]
 mod double;
 
-#[allow(dead_code)] // what only the program itself calls
-#[path = "../../chapters-code/counting.rs"]
-mod counting_program;
-
-mod counting;
 mod embeddings;
 mod generation;
 mod gpt;
