@@ -16,7 +16,7 @@ mod terminal;
 use microgpt::checkpoint::{Corpus, load};
 use microgpt::gpt::Gpt;
 use microgpt::training::{Average, evaluate, split};
-use terminal::{nobody_reads, warn};
+use terminal::finish;
 
 /// Hands the memory of one evaluation to the next.
 #[global_allocator]
@@ -26,17 +26,10 @@ const USAGE: &str =
     "name a text, then the checkpoints of a run that learned it";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            warn(&format!("error: {error}"));
-            ExitCode::from(2)
-        }
-    }
+    finish(run())
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
+fn run() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or(USAGE)?;
     let text = std::fs::read_to_string(&path)
@@ -69,5 +62,5 @@ fn run() -> Result<(), Box<dyn Error>> {
         )?;
     }
     run.ok_or(USAGE)?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

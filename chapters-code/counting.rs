@@ -14,7 +14,7 @@ mod terminal;
 
 use microgpt::orientation::CountModel;
 use microgpt::training::split;
-use terminal::{nobody_reads, warn};
+use terminal::finish;
 
 /// A language model made of counts, smoothed as Kneser and Ney do it.
 ///
@@ -109,17 +109,10 @@ impl KneserNey<'_> {
 const LONGEST: usize = 8; // characters in a run
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            warn(&format!("error: {error}"));
-            ExitCode::from(2)
-        }
-    }
+    finish(run())
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
+fn run() -> Result<ExitCode, Box<dyn Error>> {
     let text = match std::env::args().nth(1) {
         None => include_str!("data/sonnets.txt").to_owned(),
         Some(path) => std::fs::read_to_string(&path)
@@ -144,7 +137,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         let new = loss(validation, |run| new.probability(run));
         writeln!(stdout(), "{order:>7}  {old:>11.3}  {new:>10.3}")?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The mean of `−ln P` over the characters with seven before them, whatever the

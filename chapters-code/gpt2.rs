@@ -17,7 +17,7 @@ use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::GptConfig;
 use microgpt::interchange::{JsonTokenizer, import};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use terminal::{nobody_reads, start_threads, visible, warn};
+use terminal::{finish, start_threads, visible, warn};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,17 +54,10 @@ struct Options {
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            warn(&format!("error: {error}"));
-            ExitCode::from(2)
-        }
-    }
+    finish(run(&Options::parse()))
 }
 
-fn run(options: &Options) -> Result<(), Error> {
+fn run(options: &Options) -> Result<ExitCode, Error> {
     start_threads(options.threads)?;
     Sampler::new(options.temperature, options.top_k)?; // before it takes time
     let start = Instant::now();
@@ -95,5 +88,5 @@ fn run(options: &Options) -> Result<(), Error> {
     writeln!(out)?;
     let speed = options.length as f64 / start.elapsed().as_secs_f64();
     warn(&format!("{} tokens, {speed:.2} tokens/s", options.length));
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -21,7 +21,7 @@ use microgpt::training::{
     Average, LrSchedule, TrainConfig, Trainer, evaluate, split,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use terminal::{nobody_reads, warn};
+use terminal::finish;
 
 /// Hands the memory of one step to the next without asking the system again.
 #[global_allocator]
@@ -30,17 +30,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SEED: u64 = 1337;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            warn(&format!("error: {error}"));
-            ExitCode::from(2)
-        }
-    }
+    finish(run())
 }
 
-fn run() -> Result<(), Box<dyn Error>> {
+fn run() -> Result<ExitCode, Box<dyn Error>> {
     let file = std::env::args().nth(1);
     let long = file.is_some();
     let text = match file {
@@ -74,7 +67,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             passed = passed.max(below);
         }
         if step == steps {
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         trainer.take_step(train)?;
     }

@@ -26,7 +26,7 @@ use microgpt::training::{
 };
 use ndarray::Dimension;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use terminal::{nobody_reads, start_threads, visible, warn};
+use terminal::{finish, start_threads, visible, warn};
 
 /// Hands the memory of one step to the next without asking the system again.
 #[global_allocator]
@@ -241,14 +241,7 @@ const SEED: u64 = 1337;
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(code) => code,
-        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            warn(&format!("error: {error}"));
-            ExitCode::from(2)
-        }
-    }
+    finish(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<ExitCode, Error> {

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::io::{self, Write, stderr};
+use std::process::ExitCode;
 
 /// Starts the threads that rayon will use, this one among them.
 pub fn start_threads(threads: Option<usize>) -> Result<usize, Box<dyn Error>> {
@@ -19,9 +20,22 @@ pub fn start_threads(threads: Option<usize>) -> Result<usize, Box<dyn Error>> {
 }
 
 /// Whoever reads the output may stop at any time, as `head` does.
-pub fn nobody_reads(error: &(dyn Error + 'static)) -> bool {
+fn nobody_reads(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// How a program ends: with what went wrong, unless it is only that nobody reads
+/// any more.
+pub fn finish(ended: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
+    match ended {
+        Ok(code) => code,
+        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            warn(&format!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
 }
 
 /// Says it to whoever reads the errors, if anybody does.
