@@ -300,9 +300,8 @@ fn gradient_lengths(
     let mut trainer = trainer(untrained(2)?, 2000, 1000)?;
     println!("     steps  median  longest  above one");
     for part in 0..5 {
-        let reports = (0..400).map(|_| trainer.take_step(train));
-        let lengths = reports.map(|report| report.map(|r| r.grad_norm));
-        let mut lengths = lengths.collect::<Result<Vec<f64>, _>>()?;
+        let lengths = (0..400).map(|_| Ok(trainer.take_step(train)?.grad_norm));
+        let mut lengths = lengths.collect::<Result<Vec<f64>, TrainError>>()?;
         lengths.sort_by(f64::total_cmp);
         let (median, longest) = (lengths[200], lengths[399]);
         let above = lengths.iter().filter(|&&length| length > 1.0).count();

@@ -385,12 +385,11 @@ fn try_folder(folder: &Path) -> Result<(), Error> {
         Err(Fault::There.at(folder))?;
     }
     let missing = |it: &&Path| *it != Path::new("") && !it.exists();
-    let new = folder.ancestors().take_while(missing);
-    let new: Vec<&Path> = new.collect();
-    let made = std::fs::create_dir_all(folder);
-    let made =
-        made.and_then(|()| new.into_iter().try_for_each(std::fs::remove_dir));
-    Ok(made.map_err(|error| Fault::Io("make", error).at(folder))?)
+    let new: Vec<&Path> = folder.ancestors().take_while(missing).collect();
+    std::fs::create_dir_all(folder)
+        .and_then(|()| new.into_iter().try_for_each(std::fs::remove_dir))
+        .map_err(|error| Fault::Io("make", error).at(folder))?;
+    Ok(())
 }
 
 /// Writes the model to a folder, if one was named.
@@ -793,13 +792,15 @@ fn check(
     Ok(())
 }
 
-/// The memory of this machine in GB, or a thousand where it is not known.
+/// The gigabytes of memory of this machine, or a thousand where it is not known.
 fn memory() -> f64 {
-    let known = std::fs::read_to_string("/proc/meminfo").ok();
-    let total =
-        known.as_deref().and_then(|text| text.split_whitespace().nth(1));
-    let kilobytes = total.and_then(|number| number.parse::<f64>().ok());
-    kilobytes.map_or(1000.0, |kilobytes| kilobytes * 1024.0 / 1e9)
+    let known = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = known.strip_prefix("MemTotal:").unwrap_or_default();
+    let kilobytes = total.split_whitespace().next().map(str::parse::<f64>);
+    match kilobytes {
+        Some(Ok(kilobytes)) => kilobytes * 1024.0 / 1e9,
+        _ => 1000.0,
+    }
 }
 
 /// What the model goes on from.

@@ -340,8 +340,8 @@ pub fn save(
     }
     check_run(trainer, corpus)?;
     let part = beside(path, ".part");
-    let old = fs::metadata(path).map(|old| old.permissions());
-    let written = write_part(&part, old.ok(), trainer, corpus);
+    let permissions = fs::metadata(path).map(|old| old.permissions()).ok();
+    let written = write_part(&part, permissions, trainer, corpus);
     let renamed = written.and_then(|()| fs::rename(&part, path));
     if renamed.is_err() {
         let _ = fs::remove_file(&part); // give the space back
@@ -378,7 +378,7 @@ fn check_run(
     let header = header((KEY, &json), tensors(trainer))?;
     read_header(&mut header.as_slice(), u64::MAX)?; // is it too long?
     let record = Record::parse(&json)?;
-    record.tokenizer(usize::MAX)?;
+    record.tokenizer(usize::MAX)?; // and its numbers and sizes
     record.training.validate()?;
     for (name, tensor) in tensors(trainer) {
         check_numbers(tensor.data, name)?;
