@@ -423,6 +423,7 @@ pub fn best_path(path: &Path) -> PathBuf {
     }
     path.with_file_name(name)
 }
+
 /// The file whose [`best_path`] `path` is, if its name says so: one lock is for
 /// both.
 fn run_of(path: &Path) -> PathBuf {

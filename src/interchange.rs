@@ -619,10 +619,10 @@ impl JsonTokenizer {
             .map_err(|fault| fault.at(&path))?;
         // A prompt is neither cut nor filled up, whatever the file asks for
         json.retain(|key, _| key != "truncation" && key != "padding");
-        let tokenizer: tokenizers::Tokenizer =
-            Value::from(json).to_string().parse().map_err(
-                |e: tokenizers::Error| Fault::Json(e.to_string()).at(&path),
-            )?;
+        let failed =
+            |error: tokenizers::Error| Fault::Json(error.to_string()).at(&path);
+        let tokenizer = Value::from(json).to_string().parse();
+        let tokenizer: tokenizers::Tokenizer = tokenizer.map_err(failed)?;
         let ids = tokenizer.get_vocab(true).into_values();
         match ids.max().map_or(0, |id| id as usize + 1) {
             tokens if (1..=vocab_size).contains(&tokens) => {
