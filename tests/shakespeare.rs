@@ -3,12 +3,15 @@
 
 mod desk;
 
+#[cfg(unix)]
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 
 use desk::{Folder, wrap};
 use insta::assert_snapshot;
