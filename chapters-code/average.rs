@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     finish(run())
 }
 
-fn run() -> Result<ExitCode, Box<dyn Error>> {
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or(USAGE)?;
     let text = std::fs::read_to_string(&path)
@@ -62,5 +62,5 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         )?;
     }
     run.ok_or(USAGE)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

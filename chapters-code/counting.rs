@@ -112,7 +112,7 @@ fn main() -> ExitCode {
     finish(run())
 }
 
-fn run() -> Result<ExitCode, Box<dyn Error>> {
+fn run() -> Result<(), Box<dyn Error>> {
     let text = match std::env::args().nth(1) {
         None => include_str!("data/sonnets.txt").to_owned(),
         Some(path) => std::fs::read_to_string(&path)
@@ -137,7 +137,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         let new = loss(validation, |run| new.probability(run));
         writeln!(stdout(), "{order:>7}  {old:>11.3}  {new:>10.3}")?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The mean of `−ln P` over the characters with seven before them, whatever the

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     finish(run(&Options::parse()))
 }
 
-fn run(options: &Options) -> Result<ExitCode, Error> {
+fn run(options: &Options) -> Result<(), Error> {
     start_threads(options.threads)?;
     Sampler::new(options.temperature, options.top_k)?; // before it takes time
     let start = Instant::now();
@@ -88,5 +88,5 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
     writeln!(out)?;
     let speed = options.length as f64 / start.elapsed().as_secs_f64();
     warn(&format!("{} tokens, {speed:.2} tokens/s", options.length));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

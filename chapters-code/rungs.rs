@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     finish(run())
 }
 
-fn run() -> Result<ExitCode, Box<dyn Error>> {
+fn run() -> Result<(), Box<dyn Error>> {
     let file = std::env::args().nth(1);
     let long = file.is_some();
     let text = match file {
@@ -67,7 +67,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
             passed = passed.max(below);
         }
         if step == steps {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(());
         }
         trainer.take_step(train)?;
     }

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::io::{self, Write, stderr};
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 
 /// Starts the threads that rayon will use, this one among them.
 pub fn start_threads(threads: Option<usize>) -> Result<usize, Box<dyn Error>> {
@@ -27,9 +27,9 @@ fn nobody_reads(error: &(dyn Error + 'static)) -> bool {
 
 /// How a program ends: with what went wrong, unless it is only that nobody reads
 /// any more.
-pub fn finish(ended: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
+pub fn finish(ended: Result<impl Termination, Box<dyn Error>>) -> ExitCode {
     match ended {
-        Ok(code) => code,
+        Ok(ended) => ended.report(),
         Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             warn(&format!("error: {error}"));
