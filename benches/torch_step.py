@@ -68,7 +68,7 @@ class Gpt(nn.Module):
     def forward(self, ids, targets):
         x = self.token(ids) + self.position.weight
         logits = self.norm(self.blocks(x)) @ self.token.weight.T
-        return F.cross_entropy(logits.view(-1, VOCABULARY), targets.view(-1))
+        return F.cross_entropy(logits.view(-1, VOCABULARY), targets.reshape(-1))
 
 
 torch.set_num_threads(options.threads)
