@@ -9,7 +9,7 @@
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum, value_parser};
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::training::{LrSchedule, TrainConfig, Trainer, evaluate};
@@ -21,70 +21,91 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 struct Options {
-    /// XS, S, M, or layers·heads·width·context·batch as in 4,4,128,64,12
+    /// XS, S, M, or layers,heads,width,context,batch as in 4,4,128,64,12
+    #[arg(long, value_parser = Size::parse)]
+    config: Option<Size>,
+    /// What is measured
     #[arg(long)]
-    config: Option<String>,
-    /// train, eval, gen, anew or slide
-    #[arg(long)]
-    mode: Option<String>,
+    mode: Option<Mode>,
     /// Threads
-    #[arg(long)]
-    threads: Option<usize>,
+    #[arg(long, value_parser = value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Iterations (windows for gen, anew and slide); chosen to take about five seconds
-    #[arg(long)]
-    iters: Option<usize>,
+    #[arg(long, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    iters: Option<u32>,
     /// What `cargo bench` passes
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-fn main() -> ExitCode {
-    let options = Options::parse();
-    match (&options.config, &options.mode) {
-        (Some(config), Some(mode)) => match sizes(config) {
-            Some((config, batch)) => {
-                measure(config, batch, mode, &options);
-                ExitCode::SUCCESS
-            }
-            None => {
-                eprintln!("--config {config}: give XS, S, M or 4,4,128,64,12");
-                ExitCode::from(2)
-            }
-        },
-        _ => measure_all(&options),
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    /// A training step
+    Train,
+    /// The loss of 64 windows
+    Eval,
+    /// Text to the end of a window
+    Gen,
+    /// The same without a cache: the whole text anew for each token
+    Anew,
+    /// Far beyond the window, which moves on again and again
+    Slide,
+}
+
+#[derive(Clone)]
+struct Size {
+    name: String,
+    config: GptConfig,
+    batch: usize,
+}
+
+impl Size {
+    fn parse(name: &str) -> Result<Self, String> {
+        const MOST: usize = 1 << 16;
+        let numbers = match name {
+            "XS" => "1,4,16,16,1",
+            "S" => "4,4,128,64,12",
+            "M" => "6,6,384,256,16",
+            _ => name,
+        };
+        let numbers: Option<Vec<usize>> =
+            numbers.split(',').map(|n| n.parse().ok()).collect();
+        let Some(&[n_layer, n_head, n_embd, block_size, batch]) =
+            numbers.as_deref()
+        else {
+            return Err("give XS, S, M or five numbers: \
+                        layers,heads,width,context,batch"
+                .to_string());
+        };
+        let config =
+            GptConfig { n_layer, n_head, n_embd, block_size, vocab_size: 65 };
+        config.validate().map_err(|error| error.to_string())?;
+        if batch == 0 || batch.max(block_size) > MOST {
+            return Err(format!("context and batch go from 1 to {MOST}"));
+        }
+        Ok(Self { name: name.to_string(), config, batch })
     }
 }
 
-/// Runs itself once for each combination that was not fixed.
-fn measure_all(options: &Options) -> ExitCode {
-    let all =
-        ["XS", "S", "M", "4,4,64,64,12", "4,4,256,64,12", "4,4,512,64,12"];
-    let contexts = ["4,4,128,32,24", "4,4,128,128,6", "4,4,128,256,3"];
-    let configs = match &options.config {
-        Some(config) => vec![config.as_str()],
-        None => [all.as_slice(), contexts.as_slice()].concat(),
+fn main() -> ExitCode {
+    let Options { config, mode, threads, iters, .. } = Options::parse();
+    if let (Some(size), Some(mode), Some(threads)) = (&config, mode, threads) {
+        measure(size, mode, threads.into(), iters);
+        return ExitCode::SUCCESS;
+    }
+    let sizes = match &config {
+        Some(size) => vec![size.name.as_str()],
+        None => SIZES.to_vec(),
     };
-    let modes = match &options.mode {
-        Some(mode) => vec![mode.as_str()],
-        None => vec!["train", "eval", "gen", "slide"],
+    let modes = match mode {
+        Some(mode) => vec![mode],
+        None => vec![Mode::Train, Mode::Eval, Mode::Gen, Mode::Slide],
     };
-    let threads = match options.threads {
-        Some(threads) => vec![threads],
-        None => vec![1, 2],
-    };
-    let Ok(program) = std::env::current_exe() else {
-        eprintln!("cannot find this program's own file");
-        return ExitCode::FAILURE;
-    };
-    for config in &configs {
-        for mode in &modes {
-            for threads in &threads {
-                let threads = threads.to_string();
-                let status = Command::new(&program)
-                    .args(["--config", config, "--mode", mode])
-                    .args(["--threads", &threads])
-                    .status();
-                if !status.is_ok_and(|status| status.success()) {
+    let threads = threads.map_or(vec![1, 2], |threads| vec![threads]);
+    for size in sizes {
+        for &mode in &modes {
+            for &threads in &threads {
+                if !measure_apart(size, mode, threads, iters) {
                     return ExitCode::FAILURE;
                 }
             }
@@ -93,24 +114,47 @@ fn measure_all(options: &Options) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn sizes(name: &str) -> Option<(GptConfig, usize)> {
-    let numbers = match name {
-        "XS" => vec![1, 4, 16, 16, 1],
-        "S" => vec![4, 4, 128, 64, 12],
-        "M" => vec![6, 6, 384, 256, 16],
-        _ => name.split(',').map(|n| n.parse().ok()).collect::<Option<_>>()?,
+/// The usual sizes, widths that double, contexts that double.
+const SIZES: [&str; 9] = [
+    "XS",
+    "S",
+    "M",
+    "4,4,64,64,12",
+    "4,4,256,64,12",
+    "4,4,512,64,12",
+    "4,4,128,32,24",
+    "4,4,128,128,6",
+    "4,4,128,256,3",
+];
+
+/// Measures in a process of its own; whether that went well.
+fn measure_apart(
+    size: &str,
+    mode: Mode,
+    threads: u16,
+    iters: Option<u32>,
+) -> bool {
+    let Ok(program) = std::env::current_exe() else {
+        eprintln!("cannot find this program's own file");
+        return false;
     };
-    let &[n_layer, n_head, n_embd, block_size, batch] = numbers.as_slice()
-    else {
-        return None;
-    };
-    let config =
-        GptConfig { n_layer, n_head, n_embd, block_size, vocab_size: 65 };
-    config.validate().ok().map(|()| (config, batch))
+    let mut command = Command::new(program);
+    command.args(["--config", size, "--mode", &name(mode)]);
+    command.args(["--threads", &threads.to_string()]);
+    if let Some(iters) = iters {
+        command.args(["--iters", &iters.to_string()]);
+    }
+    command.status().is_ok_and(|status| status.success())
 }
 
-fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
-    let threads = options.threads.unwrap_or(1);
+/// A mode as it is typed.
+fn name(mode: Mode) -> String {
+    let value = mode.to_possible_value().expect("no mode is hidden");
+    value.get_name().to_string()
+}
+
+fn measure(size: &Size, mode: Mode, threads: usize, iters: Option<u32>) {
+    let Size { name: size, config, batch } = size.clone();
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .use_current_thread()
@@ -118,15 +162,16 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
         .expect("the first pool of the process");
     let mut rng = ChaCha8Rng::seed_from_u64(1337);
     let model = Gpt::new(config, &mut rng).expect("validated");
+    let windows = 64 * config.block_size + 1;
     let data: Vec<u16> =
-        (0..200_000).map(|_| rng.random_range(0..65)).collect();
+        (0..windows.max(200_000)).map(|_| rng.random_range(0..65)).collect();
     let c = config.n_embd;
     // Multiplications and additions for each token, forward: in the layers and
     // the head, and with half of the window in view on average.
     let linear = 2 * (config.n_layer * 12 * c * c + c * config.vocab_size);
     let attention = 2 * config.n_layer * c * config.block_size;
     let (times, tokens, flop) = match mode {
-        "train" => {
+        Mode::Train => {
             let steps = TrainConfig::MOST;
             let schedule =
                 LrSchedule { max_lr: 1e-3, min_lr: 1e-4, warmup: 100, steps };
@@ -139,30 +184,29 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
             };
             let mut trainer = Trainer::new(model, settings).expect("settings");
             let tokens = batch * config.block_size;
-            let times = time(options.iters, || {
+            let times = time(iters, || {
                 trainer.take_step(&data).expect("a step");
             });
             (times, tokens, 3 * (linear + attention))
         }
-        "eval" => {
-            let data = &data[..config.block_size * 64 + 1];
-            let times = time(options.iters, || {
+        Mode::Eval => {
+            let data = &data[..windows];
+            let times = time(iters, || {
                 evaluate(&model, data).expect("an evaluation");
             });
             (times, data.len() - 1, linear + attention)
         }
-        "gen" => {
+        Mode::Gen => {
             let sampler = Sampler::new(0.8, None).expect("a sampler");
-            let times = time(options.iters, || {
+            let times = time(iters, || {
                 let ids = Generator::new(&model, &[0], sampler, &mut rng);
                 ids.expect("a prompt").take(config.block_size).count();
             });
             (times, config.block_size, linear + attention)
         }
-        // The same without a cache: the whole text anew for each token
-        "anew" => {
+        Mode::Anew => {
             let sampler = Sampler::new(0.8, None).expect("a sampler");
-            let times = time(options.iters, || {
+            let times = time(iters, || {
                 let mut ids = vec![0];
                 while ids.len() < config.block_size {
                     let (logits, _) = model.forward(&ids, ids.len());
@@ -172,19 +216,14 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
             });
             (times, config.block_size, linear + attention)
         }
-        // Far beyond the window, which moves on again and again
-        "slide" => {
+        Mode::Slide => {
             let sampler = Sampler::new(0.8, None).expect("a sampler");
             let mut ids =
                 Generator::new(&model, &[0], sampler, rng).expect("a prompt");
-            let times = time(options.iters, || {
+            let times = time(iters, || {
                 ids.by_ref().take(config.block_size).count();
             });
             (times, config.block_size, linear + attention)
-        }
-        _ => {
-            eprintln!("--mode {mode}: give train, eval, gen, anew or slide");
-            return;
         }
     };
     let median = times[times.len() / 2];
@@ -192,12 +231,12 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
     let peak = threads as f64 * peak_gflops(); // after the memory is read off
     let gflops = (tokens * flop) as f64 / median / 1e9;
     println!(
-        "{{\"peer\": \"microgpt\", \"mode\": \"{mode}\", \"config\": \"{}\", \
+        "{{\"peer\": \"microgpt\", \"mode\": \"{}\", \"config\": \"{size}\", \
          \"threads\": {threads}, \"ms_per_iter\": {:.4}, \"ms_min\": {:.4}, \
          \"tokens_per_s\": {:.0}, \"gflops\": {gflops:.1}, \
          \"peak_gflops\": {peak:.0}, \"share_of_peak\": {:.3}, \
          \"iters\": {}, \"peak_rss_mib\": {:.1}}}",
-        options.config.as_deref().unwrap_or_default(),
+        name(mode),
         1e3 * median,
         1e3 * times[0],
         tokens as f64 / median,
@@ -208,7 +247,7 @@ fn measure(config: GptConfig, batch: usize, mode: &str, options: &Options) {
 }
 
 /// Seconds of each iteration, sorted, after a tenth as warm-up.
-fn time(iters: Option<usize>, mut work: impl FnMut()) -> Vec<f64> {
+fn time(iters: Option<u32>, mut work: impl FnMut()) -> Vec<f64> {
     let mut once = || {
         let start = Instant::now();
         work();
@@ -216,7 +255,7 @@ fn time(iters: Option<usize>, mut work: impl FnMut()) -> Vec<f64> {
     };
     once();
     let estimate = once().max(1e-6);
-    let iters = iters.unwrap_or((5.0 / estimate) as usize).clamp(5, 20_000);
+    let iters = iters.unwrap_or((5.0 / estimate).clamp(5.0, 20_000.0) as u32);
     for _ in 0..iters / 10 {
         once();
     }

@@ -45,7 +45,7 @@ const ELSEWHERE: [(&str, Why); 37] = [
     ),
     (
         "cargo bench -- --config 4,4,256,64,12 --mode gen",
-        Because("a minute; .ci/run begins every mode of the benchmark"),
+        Because("a minute; .ci/run begins every mode of `cargo bench`"),
     ),
     (
         "cargo run --example shakespeare -- --data tinyshakespeare.txt…",
