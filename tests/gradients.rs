@@ -376,8 +376,6 @@ fn model_gradients_match_finite_differences() {
     }
 }
 
-/// The mistakes of the field, made on purpose: each must be rejected by a wide
-/// margin, or the tolerances above would prove little.
 #[test]
 fn what_is_not_a_number_agrees_with_nothing() {
     let (broken, sound) = ([1.0, Float::NAN], [1.0, 1.0]);
@@ -385,6 +383,8 @@ fn what_is_not_a_number_agrees_with_nothing() {
     assert!(error(&sound, &broken).is_nan());
 }
 
+/// The mistakes of the field, made on purpose: each must be rejected by a wide
+/// margin, or the tolerances above would prove little.
 #[test]
 fn tolerances_stand_between_truth_and_mistake() {
     // The true errors: attention and LayerNorm

@@ -49,8 +49,22 @@ fn sections(output: &str) -> Vec<(String, String)> {
     sections
 }
 
-/// A snapshot for each section, so that a page can quote one by one.
+/// A snapshot for each section, so that a page can quote one by one; and none
+/// of a section that is no longer printed.
 fn assert_sections(example: &str, sections: Vec<(String, String)>) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let heading = name
+            .strip_prefix(&format!("outputs__{example}_"))
+            .and_then(|name| name.strip_suffix(".snap"));
+        let printed =
+            |heading: &str| sections.iter().any(|(it, _)| it == heading);
+        assert!(
+            heading.is_none_or(printed),
+            "{name}: {example} no longer prints that; remove it"
+        );
+    }
     for (heading, text) in sections {
         assert_snapshot!(format!("{example}_{heading}"), text);
     }

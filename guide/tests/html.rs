@@ -14,10 +14,6 @@ use scraper::{ElementRef, Html, Node, Selector};
 
 use support::{SAMPLE, Sample};
 
-/// Text that may stand on a page although it looks like a formula or an
-/// include that was left over: the page, and the text around it.
-const ALLOWED: &[(&str, &str)] = &[];
-
 /// Elements of SVG that HTML does not have. Outside of an `svg` they tell of a
 /// drawing that was cut in two, as Markdown does at an empty line.
 const DRAWN: &str = "rect, path, circle, ellipse, line, polyline, polygon, \
@@ -44,7 +40,7 @@ fn complaints(folder: &Path) -> Vec<String> {
     let mut said = Vec::new();
     for (name, page) in &built.pages {
         let mut say = |what: String| said.push(format!("{name}: {what}"));
-        check_text(name, page, &mut say);
+        check_text(page, &mut say);
         check_elements(page, &mut say);
         check_figures(page, &mut say);
         built.check_references(name, page, &mut say);
@@ -58,12 +54,7 @@ fn complaints(folder: &Path) -> Vec<String> {
 }
 
 /// No formula, no Markdown and no include was left as it was written.
-fn check_text(name: &str, page: &Page, say: &mut impl FnMut(String)) {
-    let allowed = |text: &str| {
-        ALLOWED.iter().any(|(on, around)| {
-            (*on == name || name == "print.html") && text.contains(around)
-        })
-    };
+fn check_text(page: &Page, say: &mut impl FnMut(String)) {
     for node in page.html.tree.nodes() {
         let texts = match node.value() {
             Node::Text(text) => vec![&**text],
@@ -79,7 +70,7 @@ fn check_text(name: &str, page: &Page, say: &mut impl FnMut(String)) {
         };
         let in_code = within(&["code", "pre", "script", "style"]);
         let in_prose = node.value().is_text() && within(&["main"]) && !in_code;
-        for text in texts.into_iter().filter(|text| !allowed(text)) {
+        for text in texts {
             if text.contains('$') && !in_code {
                 say(format!("a formula is not set: {}", short(text)));
             }
@@ -94,9 +85,7 @@ fn check_text(name: &str, page: &Page, say: &mut impl FnMut(String)) {
     }
     for (index, _) in page.source.match_indices("{{#") {
         let line = page.source[index..].lines().next().unwrap();
-        if !allowed(line) {
-            say(format!("an include is left: {}", short(line)));
-        }
+        say(format!("an include is left: {}", short(line)));
     }
 }
 

@@ -126,24 +126,23 @@ pub fn every_anchor_is_shown(book: &Book) -> Vec<Breach> {
     breaches
 }
 
-/// A reader of the written chapters has seen all of their code that can be
-/// called from outside.
+/// A reader of a written chapter or appendix has seen all of its code that can
+/// be called from outside.
 pub fn every_public_item_is_shown(book: &Book) -> Vec<Breach> {
-    let mut modules = book.written();
-    if modules.contains(&"orientation") {
-        modules.push("lib");
-    }
     let shown = book.shown();
     let mut breaches = Vec::new();
-    for module in modules {
-        let path = format!("src/{module}.rs");
-        let text = book.files.get(&path).map_or("", |text| text);
+    for (path, text) in book.files_in("src/", ".rs") {
+        let module = path.trim_start_matches("src/").trim_end_matches(".rs");
+        let page = if module == "lib" { "orientation" } else { module };
+        if !book.is_written(page) {
+            continue;
+        }
         for (line, item) in public_items(text) {
-            if !shown.contains(&(path.clone(), line)) {
+            if !shown.contains(&(path.to_string(), line)) {
                 let said = format!(
                     "no page shows `pub {item}`; anchor it and include it"
                 );
-                breaches.push(breach(&path, line, said));
+                breaches.push(breach(path, line, said));
             }
         }
     }

@@ -60,14 +60,17 @@ impl Book {
         Self { files, summary, pages, allowed }
     }
 
-    /// The chapters whose pages are linked from the summary.
+    /// Whether a module's page is linked from the summary.
+    pub fn is_written(&self, module: &str) -> bool {
+        let page = format!("{module}.md");
+        self.summary.links().iter().any(|link| link.target == page)
+    }
+
+    /// The chapters whose pages are.
     pub fn written(&self) -> Vec<&'static str> {
-        let links = self.summary.links();
-        let linked = |stem: &&str| {
-            let page = format!("{stem}.md");
-            links.iter().any(|link| link.target == page)
-        };
-        READING_ORDER.into_iter().filter(linked).collect()
+        let mut chapters = READING_ORDER.to_vec();
+        chapters.retain(|chapter| self.is_written(chapter));
+        chapters
     }
 
     /// The files of a kind under a folder, with their contents.
