@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{Write, stdout};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[allow(dead_code)] // what only the larger programs need
@@ -30,28 +30,29 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or(USAGE)?;
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| format!("cannot read {path}: {error}"))?;
-    let mut run: Option<(Average, Corpus)> = None;
-    for file in arguments {
-        let named = |error: &dyn Display| format!("{file}: {error}");
-        let (trainer, corpus) =
-            load(Path::new(&file)).map_err(|e| named(&e))?;
-        let ids = corpus.tokenizer.encode(&text).map_err(|e| named(&e))?;
-        let (_, validation) = split(&ids);
+    let mut paths = std::env::args_os().skip(1).map(PathBuf::from);
+    let path = paths.next().ok_or(USAGE)?;
+    let unread = |error| format!("cannot read {}: {error}", path.display());
+    let text = std::fs::read_to_string(&path).map_err(unread)?;
+    let given = Corpus::new(&text)?;
+    let ids = given.tokenizer.encode(&text)?;
+    let (_, validation) = split(&ids);
+    let mut mean: Option<Average> = None;
+    for file in paths {
+        let named =
+            |error: &dyn Display| format!("{}: {error}", file.display());
+        let (trainer, learned) = load(&file).map_err(|e| named(&e))?;
+        if learned != given {
+            Err(named(&"learned another text; name that one"))?;
+        }
         let measure =
             |model: &Gpt| evaluate(model, validation).map_err(|e| named(&e));
         let model = &trainer.model;
         let over_all = Average::new(model.clone(), 1.0);
         let over_all = over_all.map_err(|e| named(&e))?;
-        let (average, first) = run.get_or_insert((over_all, corpus.clone()));
+        let average = mean.get_or_insert(over_all);
         if average.model.config() != model.config() {
             Err(named(&"a model of other sizes than the one before"))?;
-        }
-        if *first != corpus {
-            Err(named(&"a model of another text than the one before"))?;
         }
         average.update(model);
         let (loss, of_mean) = (measure(model)?, measure(&average.model)?);
@@ -61,6 +62,6 @@ fn run() -> Result<(), Box<dyn Error>> {
             "step {step:>6}  {loss:.4}  mean of {count}  {of_mean:.4}"
         )?;
     }
-    run.ok_or(USAGE)?;
+    mean.ok_or(USAGE)?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::error::Error;
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[allow(dead_code)] // what only the larger programs need
@@ -113,10 +114,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let text = match std::env::args().nth(1) {
+    let text = match std::env::args_os().nth(1).map(PathBuf::from) {
         None => include_str!("data/sonnets.txt").to_owned(),
-        Some(path) => std::fs::read_to_string(&path)
-            .map_err(|error| format!("cannot read {path}: {error}"))?,
+        Some(path) => std::fs::read_to_string(&path).map_err(|error| {
+            format!("cannot read {}: {error}", path.display())
+        })?,
     };
     let text: Vec<char> = text.chars().collect();
     let (train, validation) = split(&text);

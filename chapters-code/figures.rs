@@ -44,8 +44,8 @@ fn alone(svg: &str) -> String {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args().nth(1);
-    let folder = folder.unwrap_or_else(|| "book/figures".to_string());
+    let folder = std::env::args_os().nth(1);
+    let folder = folder.unwrap_or_else(|| "book/figures".into());
     let folder = Path::new(&folder);
     std::fs::create_dir_all(folder)?;
     let (before, after, tokenizer) = trained()?;

@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[allow(dead_code)] // what only the larger programs need
@@ -34,11 +35,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let file = std::env::args().nth(1);
+    let file = std::env::args_os().nth(1).map(PathBuf::from);
     let long = file.is_some();
     let text = match file {
-        Some(path) => std::fs::read_to_string(&path)
-            .map_err(|error| format!("cannot read {path}: {error}"))?,
+        Some(path) => std::fs::read_to_string(&path).map_err(|error| {
+            format!("cannot read {}: {error}", path.display())
+        })?,
         None => include_str!("data/sonnets.txt").to_owned(),
     };
     let tokenizer = CharTokenizer::new(&text)?;
@@ -105,7 +107,8 @@ fn write(
     model: &Gpt,
     tokenizer: &CharTokenizer,
 ) -> Result<String, Box<dyn Error>> {
-    let prompt = tokenizer.encode("\n")?;
+    // A text without line breaks begins anywhere
+    let prompt = tokenizer.encode("\n").unwrap_or(vec![0]);
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     rng.set_stream(2); // stream 0 drew the weights, stream 1 the batches
     let ids = Generator::new(model, &prompt, Sampler::new(0.8, None)?, rng)?;

@@ -19,7 +19,7 @@ use rand_distr::StandardNormal;
 const SONNETS: &str = include_str!("data/sonnets.txt");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    if std::env::args().nth(1).as_deref() == Some("time") {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "time") {
         return time();
     }
     by_hand();

@@ -254,9 +254,12 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
         try_folder(folder)?; // before the training, not after it
     }
     if let Some((model, tokenizer, seed)) = finished(options)? {
+        let writing = options
+            .generate
+            .then(|| writing(options, &tokenizer, 0))
+            .transpose()?;
         export(options, &model, &tokenizer)?;
-        if options.generate {
-            let writing = writing(options, &tokenizer, 0)?;
+        if let Some(writing) = writing {
             let seed = options.seed.unwrap_or(seed);
             write(options, &model, &tokenizer, writing, seed)?;
         }
@@ -346,7 +349,9 @@ fn finished(
         }
         (None, Some(path))
             if options.generate
-                || options.export_hf.is_some() && path.exists() =>
+                || options.export_hf.is_some()
+                    && options.resume.is_none()
+                    && path.exists() =>
         {
             let (trainer, corpus) = load(path)?;
             let seed = trainer.config.seed;
@@ -528,6 +533,22 @@ fn load(path: &Path) -> Result<(Trainer, Corpus), Error> {
 fn claim(path: &Path, options: &Options) -> Result<Lock, Error> {
     let name = path.display();
     let resumes = options.resume.as_deref() == Some(path);
+    if path.extension() == Some("part".as_ref()) {
+        Err(format!(
+            "{name}: a name that ends in .part is for a file half written, \
+             which is removed; give another"
+        ))?;
+    }
+    let best = checkpoint::best_path(path);
+    let taken = [path, &best];
+    if let Some(folder) = &options.export_hf
+        && taken.contains(&folder.as_path())
+    {
+        Err(format!(
+            "{}: will be a file of this run; give another name to --export-hf",
+            folder.display()
+        ))?;
+    }
     // Beside what is no file no lock is left
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => {
@@ -545,7 +566,6 @@ fn claim(path: &Path, options: &Options) -> Result<Lock, Error> {
              give another name"
         ))?;
     }
-    let best = checkpoint::best_path(path);
     if !resumes && best.exists() {
         Err(format!(
             "{} is there already, where the best state of this run will be; \
@@ -1026,8 +1046,9 @@ impl Saving<'_> {
             (true, true) => vec![&best_path, self.path],
             (true, false) => vec![self.path, &best_path],
         };
-        let saved: Vec<_> = files.into_iter().map(save).collect(); // all tried
-        saved.into_iter().collect()
+        let errors = files.into_iter().filter_map(|path| save(path).err());
+        let errors: Vec<String> = errors.collect(); // all are tried
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
     }
 }
 

@@ -9,13 +9,16 @@
 #[path = "../tests/zoo/faults.rs"]
 #[allow(dead_code)]
 mod faults;
+#[path = "terminal.rs"]
+#[allow(dead_code)]
+mod terminal;
 #[path = "../tests/zoo/workshop.rs"]
 mod workshop;
 
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use faults::{EXPERIMENTS, FAULTS, Patch};
 use microgpt::generation::{Generator, Sampler};
@@ -23,14 +26,21 @@ use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{Event, LrSchedule, TrainConfig, Trainer, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+use terminal::finish;
 
 const SONNETS: &str = include_str!("data/sonnets.txt");
 
 /// A name, its patches, and how many blocks deep the model is.
 type Variant = (&'static str, &'static [Patch], usize);
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+fn main() -> ExitCode {
+    finish(obey())
+}
+
+fn obey() -> Result<(), Box<dyn Error>> {
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|word| word.to_string_lossy().into_owned());
+    let arguments: Vec<String> = arguments.collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => list(),
@@ -38,9 +48,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["all"] => table()?,
         [name] => match variants().find(|variant| variant.0 == name) {
             Some(variant) => print!("{}", run(variant)?),
-            None => return Err(format!("there is no variant {name}").into()),
+            None => Err(format!(
+                "there is no variant {name}; without a name, all are listed"
+            ))?,
         },
-        _ => return Err("give one name, or none to see them all".into()),
+        _ => Err("give one name, or none to see them all")?,
     }
     Ok(())
 }
@@ -65,8 +77,9 @@ fn list() {
 fn run((name, patches, n_layer): Variant) -> Result<String, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/variants"); // one, or cargo mixes them up
-    let paths = ["src", "chapters-code/variants.rs", "chapters-code/data"];
-    let paths = [&paths[..], &["tests/zoo"]].concat();
+    let program = ["chapters-code/variants.rs", "chapters-code/terminal.rs"];
+    let paths = [&program[..], &["chapters-code/data", "src", "tests/zoo"]];
+    let paths = paths.concat();
     workshop::copy(root, &folder, &paths, patches)?;
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--example", "variants", "--", "train"])

@@ -165,6 +165,30 @@ fn the_program_resumes_to_the_same_bytes_on_one_thread_and_on_two() {
     assert!(content(&folder, "a1.best") == content(&folder, "b2.best"));
 }
 
+/// Beside a checkpoint stand files of its run. What somebody names is not one
+/// of them, and what is wrong is said before anything is made.
+#[test]
+fn no_name_is_taken_for_two_things() {
+    let folder = Folder::new("names");
+    let run = format!("--data text.txt {TINY} --steps 4 --eval-interval 2");
+    let part = refusal(&folder, &format!("{run} --checkpoint a.part"));
+    assert!(part.contains("give another"), "{part}");
+    for export in ["a", "a.best"] {
+        let both = format!("--checkpoint a --export-hf {export}");
+        let both = refusal(&folder, &format!("{run} {both}"));
+        assert!(both.contains("--export-hf"), "{both}");
+        assert!(!folder.0.join("a").exists(), "before the training");
+    }
+    succeed(&folder, &format!("{run} --checkpoint a"));
+    succeed(&folder, &format!("{run} --checkpoint b"));
+    let late = "--checkpoint a --generate --export-hf out --prompt \u{1}";
+    assert!(refusal(&folder, late).contains("--prompt"));
+    assert!(!folder.0.join("out").exists(), "before the export");
+    let other = "--resume a --steps 8 --checkpoint b --export-hf out";
+    let other = refusal(&folder, &format!("--data text.txt {other}"));
+    assert!(other.contains("b is there already"), "{other}");
+}
+
 /// Sends a signal: `INT` is Ctrl-C, `TERM` what a system sends before it stops,
 /// `HUP` what a terminal sends when it is closed.
 #[cfg(unix)]
@@ -780,7 +804,7 @@ fn the_program_average_stands_between_two_models() {
     }
     for (name, error) in [
         ("wide", "wide: a model of other sizes than the one before\n"),
-        ("other", "other: a model of another text than the one before\n"),
+        ("other", "other: learned another text; name that one\n"),
     ] {
         let (code, said) = asked(&["text.txt", "a", name]);
         assert_eq!(code, Some(2), "{said}");
