@@ -154,7 +154,7 @@ fn name(mode: Mode) -> String {
 }
 
 fn measure(size: &Size, mode: Mode, threads: usize, iters: Option<u32>) {
-    let Size { name: size, config, batch } = size.clone();
+    let &Size { name: ref size, config, batch } = size;
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .use_current_thread()
@@ -162,9 +162,9 @@ fn measure(size: &Size, mode: Mode, threads: usize, iters: Option<u32>) {
         .expect("the first pool of the process");
     let mut rng = ChaCha8Rng::seed_from_u64(1337);
     let model = Gpt::new(config, &mut rng).expect("validated");
-    let windows = 64 * config.block_size + 1;
+    let evaluated = 64 * config.block_size + 1; // tokens
     let data: Vec<u16> =
-        (0..windows.max(200_000)).map(|_| rng.random_range(0..65)).collect();
+        (0..evaluated.max(200_000)).map(|_| rng.random_range(0..65)).collect();
     let c = config.n_embd;
     // Multiplications and additions for each token, forward: in the layers and
     // the head, and with half of the window in view on average.
@@ -190,7 +190,7 @@ fn measure(size: &Size, mode: Mode, threads: usize, iters: Option<u32>) {
             (times, tokens, 3 * (linear + attention))
         }
         Mode::Eval => {
-            let data = &data[..windows];
+            let data = &data[..evaluated];
             let times = time(iters, || {
                 evaluate(&model, data).expect("an evaluation");
             });
