@@ -3,9 +3,6 @@
 //! The model is that of the pipeline of chapter 1, in double precision, where a
 //! run comes out the same on every processor.
 
-#[path = "../tests/double/mod.rs"]
-pub mod double;
-
 use std::error::Error;
 use std::ops::ControlFlow;
 

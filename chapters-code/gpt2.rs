@@ -15,7 +15,7 @@ use std::time::Instant;
 use clap::Parser;
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::GptConfig;
-use microgpt::interchange::{JsonTokenizer, import};
+use microgpt::hugging_face::{JsonTokenizer, import};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use terminal::{finish, start_threads, visible, warn};
 

@@ -1030,9 +1030,10 @@ pub mod gpt {
     use super::embeddings::{Embeddings, EmbeddingsCache};
     use super::orientation::{flat, flat_mut, product, rows_mut, softmax};
     use super::transformer_block::{
-        Block, BlockCache, CausalSelfAttention, LayerNorm, LayerNormCache,
+        Block, BlockCache, CausalSelfAttention, LayerNorm, LayerNormCache, Linear,
+        Mlp,
     };
-    use super::{Float, Matrix, general_mat_mul};
+    use super::{Float, Matrix, Vector, general_mat_mul};
 
     /// The five numbers that fix a model's shape.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -1375,16 +1376,44 @@ pub mod gpt {
     }
 
     impl Gpt {
+        /// A model of zeros: an empty gradient, or one to be filled.
+        pub fn zeros(config: GptConfig) -> Gpt {
+            let GptConfig { n_layer, n_head, n_embd: c, block_size, vocab_size } =
+                config;
+            let linear = |inputs, outputs| Linear {
+                weight: Matrix::zeros((inputs, outputs)),
+                bias: Vector::zeros(outputs),
+            };
+            let norm =
+                || LayerNorm { weight: Vector::zeros(c), bias: Vector::zeros(c) };
+            let block = |_| Block {
+                norm_1: norm(),
+                attention: CausalSelfAttention {
+                    n_head,
+                    qkv: linear(c, 3 * c),
+                    proj: linear(c, c),
+                },
+                norm_2: norm(),
+                mlp: Mlp { up: linear(c, 4 * c), down: linear(4 * c, c) },
+            };
+            let embeddings = Embeddings {
+                token: Matrix::zeros((vocab_size, c)),
+                position: Matrix::zeros((block_size, c)),
+            };
+            let blocks = (0..n_layer).map(block).collect();
+            Gpt { embeddings, blocks, norm: norm() }
+        }
+
+        /// A model of the same shape, all zeros.
+        pub fn zeros_like(&self) -> Gpt {
+            Gpt::zeros(self.config())
+        }
+    }
+
+    impl Gpt {
         /// How many numbers the model learns.
         pub fn num_params(&self) -> usize {
             self.tensors().iter().map(|tensor| tensor.data.len()).sum()
-        }
-
-        /// A model of the same shape, all zeros: an empty gradient.
-        pub fn zeros_like(&self) -> Gpt {
-            let mut zeros = self.clone();
-            zeros.fill_with_zeros();
-            zeros
         }
 
         /// Sets every number to zero, before the next gradient is added up.

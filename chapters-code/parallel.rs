@@ -5,9 +5,6 @@
 //! mpirun -n 4 target/debug/examples/parallel
 //! ```
 
-#[path = "../tests/double/mod.rs"]
-mod double;
-
 use std::error::Error;
 use std::time::Instant;
 

@@ -3,9 +3,6 @@
 //! `cargo run --example scalar_autograd` prints what the page shows;
 //! `cargo run --example scalar_autograd -- time` times both ways.
 
-#[path = "../tests/double/mod.rs"]
-mod double;
-
 use std::error::Error;
 use std::time::Instant;
 

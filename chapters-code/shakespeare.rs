@@ -17,8 +17,9 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use microgpt::checkpoint::{self, CheckpointError, Corpus, Lock};
 use microgpt::generation::{GenerationError, Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::interchange::{self, Fault};
+use microgpt::hugging_face::{self, Fault};
 use microgpt::orientation::{Rung, ladder};
+use microgpt::safetensors::FileError;
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{
     Average, Evaluation, Event, LrSchedule, PIECE, SHARDS, ShortWindows,
@@ -364,8 +365,8 @@ fn finished(
 
 /// A model of somebody's, and its characters.
 fn import(folder: &Path) -> Result<(Gpt, CharTokenizer), Error> {
-    let tokenizer = interchange::import_characters(folder)?;
-    let model = interchange::import(folder)?;
+    let tokenizer = hugging_face::import_characters(folder)?;
+    let model = hugging_face::import(folder)?;
     Ok((model, tokenizer))
 }
 
@@ -404,7 +405,7 @@ fn export(
     tokenizer: &CharTokenizer,
 ) -> Result<(), Error> {
     if let Some(folder) = &options.export_hf {
-        interchange::export(folder, model, tokenizer)?;
+        hugging_face::export(folder, model, tokenizer)?;
         let folder = folder.display();
         writeln!(stdout(), "exported  {folder}, for transformers")?;
     }
@@ -552,7 +553,7 @@ fn claim(path: &Path, options: &Options) -> Result<Lock, Error> {
     // Beside what is no file no lock is left
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => {
-            Err(format!("{name}: {}", CheckpointError::NotAFile))?;
+            Err(format!("{name}: {}", FileError::NotAFile))?;
         }
         Err(error) if resumes => Err(format!("{name}: cannot read: {error}"))?,
         _ => {}

@@ -14,12 +14,12 @@
 //! | [`training`] | batches, AdamW, the learning-rate schedule, the loop |
 //! | [`generation`] | sampling, the key-value cache, streams of text |
 //! | [`checkpoint`] | an appendix: a run as a file |
-//! | [`interchange`] | an appendix: a model for `transformers`, and a GPT-2 from it |
+//! | [`hugging_face`] | an appendix: a model for `transformers`, and a GPT-2 from it |
 //! | [`scalar_autograd`] | an appendix: the same gradients, found by a tape of scalars |
 //! | `parallel` | with the feature `mpi`: one run on many machines |
 //!
 //! Two features, both off unless asked for: `mpi` adds `parallel`, and takes an
-//! MPI library; `tokenizers` adds `interchange::JsonTokenizer`, which reads the
+//! MPI library; `tokenizers` adds `hugging_face::JsonTokenizer`, which reads the
 //! tokens of GPT-2.
 //!
 //! The five items below are all that a module needs from this file. Whoever
@@ -90,8 +90,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// Not `forbid`: ndarray's slicing macro carries an `allow` of its own, and
-// `general_mat_mul` below needs one.
+// Not `forbid`: ndarray's slicing macro carries an `allow` of its own, and the
+// product of two matrices in `root.rs` needs one.
 #![deny(unsafe_code)]
 
 // ANCHOR: modules
@@ -102,127 +102,10 @@ pub mod transformer_block;
 pub mod gpt;
 pub mod training;
 pub mod generation;
-pub mod checkpoint; // an appendix, as are the next
-pub mod interchange;
-pub mod scalar_autograd;
-#[cfg(feature = "mpi")]
-pub mod parallel;
+pub mod appendix;
 // ANCHOR_END: modules
 
-use gemm_common::Parallelism;
-use ndarray::{ArrayRef2, Axis};
+mod root;
 
-// ANCHOR: types
-/// The number that everything is made of. The tests compile the same modules
-/// once more with `f64` here, where gradients can be checked to ten digits.
-pub type Float = f32;
-
-/// A row of numbers, `[C]`.
-pub type Vector = ndarray::Array1<Float>;
-
-/// A table of numbers, `[N, C]`: one row per position.
-pub type Matrix = ndarray::Array2<Float>;
-// ANCHOR_END: types
-
-// ANCHOR: exp
-/// `eˣ`, in a form that the compiler can do for many `x` at once.
-///
-/// With `n` the integer nearest to `x/ln 2` and `r = x − n·ln 2`, so that
-/// `|r| ≤ ln 2 / 2`, we have `eˣ = 2ⁿ·eʳ`: the first factor is written straight
-/// into the exponent bits, the second is a polynomial of degree six. `ln 2` is
-/// subtracted in two parts, so that `r` keeps its last digits.
-///
-/// Relative error below 3e-7, a few units in the last place, between ±87, a
-/// little before `f32` ends. Beyond, the result is that of ±87; `NaN` stays.
-///
-/// The splitting: Cody & Waite (1980), ch. 6.
-#[inline]
-pub fn exp(x: Float) -> Float {
-    const ROUND: f32 = 12_582_912.0; // 1.5·2²³: adding it rounds to an integer
-    const LN_2_HIGH: f32 = 355.0 / 512.0; // ln 2 in nine bits
-    const LN_2_LOW: f32 = -2.121_944_4e-4; // the rest of ln 2
-    let x = x.clamp(-87.0, 87.0);
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
-    let p = 1.0 / 720.0;
-    let p = p * r + 1.0 / 120.0;
-    let p = p * r + 1.0 / 24.0;
-    let p = p * r + 1.0 / 6.0;
-    let p = p * r + 0.5;
-    let p = p * r + 1.0;
-    let p = p * r + 1.0;
-    // The low bits of `shifted` hold n: move them to where exponents live
-    p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()))
-}
-// ANCHOR_END: exp
-
-// ANCHOR: general_mat_mul
-/// `c ← α·a·b + β·c`, where nearly all the time of training goes.
-///
-/// ndarray's function of this name, faster. One row times a large matrix takes
-/// as long as the matrix takes to come from memory, and two threads can fetch
-/// more than one: they share its columns.
-///
-/// # Shapes
-/// - `a`: `[M, K]`, `b`: `[K, N]`, `c`: `[M, N]`, each with any strides
-///
-/// # Panics
-/// If the shapes do not fit.
-pub fn general_mat_mul(
-    alpha: Float,
-    a: &ArrayRef2<Float>,
-    b: &ArrayRef2<Float>,
-    beta: Float,
-    c: &mut ArrayRef2<Float>,
-) {
-    const FAR: usize = 1 << 19; // numbers, more than a core keeps at hand
-    let ((m, k), n) = (a.dim(), b.ncols());
-    assert_eq!(b.nrows(), k, "general_mat_mul: a and b do not fit");
-    assert_eq!(c.dim(), (m, n), "general_mat_mul: c does not fit");
-    if m > 1 || n < 2 || k * n < FAR {
-        return multiply(alpha, a, b, beta, c);
-    }
-    let (b, other_b) = b.view().split_at(Axis(1), n / 2);
-    let (mut c, mut other_c) = c.view_mut().split_at(Axis(1), n / 2);
-    rayon::join(
-        || general_mat_mul(alpha, a, &b, beta, &mut c),
-        || general_mat_mul(alpha, a, &other_b, beta, &mut other_c),
-    );
-}
-// ANCHOR_END: general_mat_mul
-
-// ANCHOR: multiply
-/// The same on one thread.
-///
-/// Multiplying matrices is an art of its own (blocks that fit the caches,
-/// copied into the order in which a kernel for one kind of processor wants
-/// them); the crate `gemm` practises it.
-#[allow(unsafe_code)]
-fn multiply(
-    alpha: Float,
-    a: &ArrayRef2<Float>,
-    b: &ArrayRef2<Float>,
-    beta: Float,
-    c: &mut ArrayRef2<Float>,
-) {
-    let ((m, k), n) = (a.dim(), b.ncols());
-    let strides = |x: &ArrayRef2<Float>| (x.strides()[0], x.strides()[1]);
-    let ((a_row, a_column), (b_row, b_column)) = (strides(a), strides(b));
-    let (c_row, c_column) = strides(c);
-    let product = gemm_f32::gemm::f32::get_gemm_fn();
-    // SAFETY: pointers, strides and (checked) shapes are those of three arrays
-    // borrowed for the length of the call, `c` alone for writing.
-    unsafe {
-        // `gemm` prefers columns: cᵀ = bᵀ·aᵀ
-        #[rustfmt::skip]
-        product(
-            n, m, k,
-            c.as_mut_ptr(), c_row, c_column, beta != 0.0,
-            b.as_ptr(), b_row, b_column,
-            a.as_ptr(), a_row, a_column,
-            beta, alpha, false, false, false, Parallelism::None,
-        );
-    }
-}
-// ANCHOR_END: multiply
+pub use appendix::*;
+pub use root::*;

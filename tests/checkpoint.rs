@@ -11,6 +11,7 @@ use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::checkpoint::{self, CheckpointError, Corpus, KEY, best_path};
 use microgpt::gpt::{Gpt, GptConfig};
+use microgpt::safetensors::FileError;
 use microgpt::training::{
     Average, LrSchedule, ShortWindows, TrainConfig, Trainer, split,
 };
@@ -393,12 +394,17 @@ fn a_header_has_its_bounds() {
     };
     for (header, needed) in [(3, 11), (100_000_000, 100_000_008)] {
         let error = announced(header);
-        let cut =
-            matches!(error, CheckpointError::Length(10, n) if n == needed);
+        let cut = matches!(error, CheckpointError::File(FileError::CutOff { length: 10, needed: n }) if n == needed);
         assert!(cut, "{header}: {error}");
     }
     let error = announced(100_000_001);
-    assert!(matches!(error, CheckpointError::NotSafetensors(_)), "{error}");
+    assert!(
+        matches!(
+            error,
+            CheckpointError::File(FileError::NotSafetensors { .. })
+        ),
+        "{error}"
+    );
     let error = announced(2); // all of the file
     assert!(matches!(error, CheckpointError::NoRecord), "{error}");
 }
@@ -679,7 +685,10 @@ fn a_pipe_is_refused_without_waiting() {
         checkpoint::load(&pipe).map(|_| ()).unwrap_err(),
         checkpoint::save(&pipe, &trainer, &corpus).unwrap_err(),
     ] {
-        assert!(matches!(error, CheckpointError::NotAFile), "{error}");
+        assert!(
+            matches!(error, CheckpointError::File(FileError::NotAFile)),
+            "{error}"
+        );
     }
 }
 

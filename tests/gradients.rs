@@ -3,8 +3,6 @@
 //! The error of a tensor is the largest difference between its two gradients,
 //! divided by the largest entry of either.
 
-mod double;
-
 use double::embeddings::{Embeddings, normal};
 use double::gpt::{Gpt, GptConfig, cross_entropy};
 use double::orientation::{flat, flat_mut, numerical_gradient};

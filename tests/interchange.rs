@@ -15,7 +15,7 @@ use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::interchange::{
+use microgpt::hugging_face::{
     InterchangeError, export, import, import_characters,
 };
 use microgpt::tokenization::CharTokenizer;
@@ -240,7 +240,7 @@ fn a_gpt2_of_124_million_says_what_transformers_says() {
 #[cfg(feature = "tokenizers")]
 mod tokens {
     use super::*;
-    use microgpt::interchange::JsonTokenizer;
+    use microgpt::hugging_face::JsonTokenizer;
 
     #[test]
     fn ids_are_those_of_transformers_and_become_the_text_again() {
@@ -825,7 +825,7 @@ proptest! {
         prop_assert!(characters.is_err());
         #[cfg(feature = "tokenizers")]
         if let Ok(tokenizer) =
-            microgpt::interchange::JsonTokenizer::load(&folder.0)
+            microgpt::hugging_face::JsonTokenizer::load(&folder.0)
         {
             let ids = tokenizer.encode("Shall I compare thee?\n").unwrap_or_default();
             let mut stream = tokenizer.stream();

@@ -1,7 +1,5 @@
 //! What the programs print, word for word: the chapters quote it.
 
-mod double;
-
 use std::ops::ControlFlow;
 use std::process::{Command, Output};
 

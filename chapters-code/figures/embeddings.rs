@@ -1,10 +1,10 @@
 //! The figures of chapter 3.
 
 use super::svg::*;
-use crate::experiments::double::Matrix;
-use crate::experiments::double::embeddings::{Embeddings, normal};
-use crate::experiments::double::orientation::{dot, flat_mut, rows};
-use crate::experiments::double::tokenization::CharTokenizer;
+use double::Matrix;
+use double::embeddings::{Embeddings, normal};
+use double::orientation::{dot, flat_mut, rows};
+use double::tokenization::CharTokenizer;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// A row of zeros and a one times a table is a row of the table.

@@ -5,9 +5,9 @@ use std::error::Error;
 
 use super::svg::*;
 use crate::experiments::SONNETS;
-use crate::experiments::double::generation::{Generator, KvCache, Sampler};
-use crate::experiments::double::gpt::Gpt;
-use crate::experiments::double::tokenization::CharTokenizer;
+use double::generation::{Generator, KvCache, Sampler};
+use double::gpt::Gpt;
+use double::tokenization::CharTokenizer;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// One position's distribution under five samplers.

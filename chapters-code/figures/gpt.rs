@@ -4,8 +4,8 @@ use std::error::Error;
 
 use super::svg::*;
 use crate::experiments::SONNETS;
-use crate::experiments::double::gpt::{Gpt, GptConfig, cross_entropy};
-use crate::experiments::double::tokenization::CharTokenizer;
+use double::gpt::{Gpt, GptConfig, cross_entropy};
+use double::tokenization::CharTokenizer;
 use ndarray::Dimension;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 

@@ -2,9 +2,9 @@
 
 use super::svg::*;
 use crate::experiments::SONNETS;
-use crate::experiments::double::Matrix;
-use crate::experiments::double::orientation::{ladder, numerical_gradient};
-use crate::experiments::double::training::split;
+use double::Matrix;
+use double::orientation::{ladder, numerical_gradient};
+use double::training::split;
 
 const PLAYS_RUN: &str =
     include_str!("../../book/runs/tinyshakespeare-below-counting.txt");

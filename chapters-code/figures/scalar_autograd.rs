@@ -1,7 +1,7 @@
 //! The figure of the appendix on the tape.
 
 use super::svg::*;
-use crate::experiments::double::scalar_autograd::Tape;
+use double::scalar_autograd::Tape;
 
 /// The tape of `ℓ = a·b + a`: values on the way out, slopes on the way back.
 pub fn tape() -> String {

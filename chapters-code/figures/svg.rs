@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::experiments::double::Matrix;
+use double::Matrix;
 
 pub const BLUE: &str = "#0072B2";
 pub const ORANGE: &str = "#D55E00";

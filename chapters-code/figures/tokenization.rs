@@ -2,8 +2,8 @@
 
 use super::svg::*;
 use crate::experiments::SONNETS;
-use crate::experiments::double::tokenization::CharTokenizer;
-use crate::experiments::double::training::split;
+use double::tokenization::CharTokenizer;
+use double::training::split;
 
 /// A line of verse and its ids.
 pub fn strip(tokenizer: &CharTokenizer) -> String {

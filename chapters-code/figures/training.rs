@@ -2,8 +2,8 @@
 
 use super::svg::*;
 use crate::experiments::SONNETS;
-use crate::experiments::double::orientation::ladder;
-use crate::experiments::double::training::{LrSchedule, split};
+use double::orientation::ladder;
+use double::training::{LrSchedule, split};
 
 const SWEEP: &str = include_str!("../../book/runs/sweep.txt");
 const LESS_DECAY: &str =

@@ -4,11 +4,11 @@ use std::error::Error;
 
 use super::svg::*;
 use crate::experiments::SONNETS;
-use crate::experiments::double::Matrix;
-use crate::experiments::double::gpt::{Gpt, GptConfig, cross_entropy};
-use crate::experiments::double::orientation::{dot, flat};
-use crate::experiments::double::tokenization::CharTokenizer;
-use crate::experiments::double::transformer_block::{LayerNorm, attend, gelu};
+use double::Matrix;
+use double::gpt::{Gpt, GptConfig, cross_entropy};
+use double::orientation::{dot, flat};
+use double::tokenization::CharTokenizer;
+use double::transformer_block::{LayerNorm, attend, gelu};
 use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 

@@ -2,9 +2,9 @@
 
 use super::svg::*;
 use crate::experiments::SONNETS;
-use crate::experiments::double::orientation::ladder;
-use crate::experiments::double::training::split;
 use crate::faults::{EXPERIMENTS, FAULTS};
+use double::orientation::ladder;
+use double::training::split;
 
 const VARIANTS_RUN: &str = include_str!("../../book/runs/variants.txt");
 

@@ -48,8 +48,27 @@ fn place(order: &[&str], name: &str) -> Option<usize> {
     order.iter().position(|module| *module == name)
 }
 
+/// Where the appendices are.
+const APPENDIX: &str = "src/appendix/";
+
+/// The appendix that others may import: what their files look like.
+const FORMAT: &str = "safetensors";
+
+/// The appendix that a file belongs to.
+fn appendix(path: &str) -> String {
+    let path = path.trim_start_matches(APPENDIX).trim_end_matches(".rs");
+    path.split('/').next().unwrap_or(path).to_string()
+}
+
+/// The names of all of them.
+fn appendices(book: &Book) -> BTreeSet<String> {
+    let names = book.files_in(APPENDIX, ".rs").map(|(path, _)| appendix(path));
+    names.filter(|name| name != "mod").collect()
+}
+
 /// A chapter imports only earlier chapters, so that it can be read, and
-/// compiled, with nothing but them.
+/// compiled, with nothing but them. An appendix imports chapters, and no other
+/// appendix but the format of files.
 pub fn reading_order_is_import_order(book: &Book) -> Vec<Breach> {
     let lib = "src/lib.rs";
     let text = scrub(book.files.get(lib).map_or("", |text| text));
@@ -58,8 +77,10 @@ pub fn reading_order_is_import_order(book: &Book) -> Vec<Breach> {
         Some((number, name))
     });
     let declared: Vec<(usize, &str)> = declared.collect();
+    let appendices = appendices(book);
     let later = declared.iter().map(|(_, name)| *name);
     let later = later.filter(|name| !READING_ORDER.contains(name));
+    let later = later.chain(appendices.iter().map(|name| &name[..]));
     let order: Vec<&str> = READING_ORDER.into_iter().chain(later).collect();
 
     let mut breaches = Vec::new();
@@ -71,7 +92,7 @@ pub fn reading_order_is_import_order(book: &Book) -> Vec<Breach> {
             breaches.push(breach(lib, *line, said));
         }
     }
-    for (own, module) in order.iter().enumerate() {
+    for (own, module) in READING_ORDER.iter().enumerate() {
         let path = format!("src/{module}.rs");
         let text = book.files.get(&path).map_or("", |text| text);
         for (line, name) in imports(text) {
@@ -81,6 +102,18 @@ pub fn reading_order_is_import_order(book: &Book) -> Vec<Breach> {
                 );
                 breaches.push(breach(&path, line, said));
             }
+        }
+    }
+    for (path, text) in book.files_in(APPENDIX, ".rs") {
+        let own = appendix(path);
+        let other = |name: &String| {
+            appendices.contains(name) && *name != own && name != FORMAT
+        };
+        for (line, name) in imports(text).iter().filter(|it| other(&it.1)) {
+            let said = format!(
+                "{own} and {name} are appendices; they share {FORMAT} alone"
+            );
+            breaches.push(breach(path, *line, said));
         }
     }
     // The first chapter's program shows the whole crate at work

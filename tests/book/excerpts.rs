@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::library::{Book, resolve};
+use crate::library::{Book, READING_ORDER, resolve};
 use crate::page::{Fence, Include, Page, Part, is_directive};
 use crate::source::{
-    anchored, marks, no_whole_items, public_items, scrub, unpaired,
+    anchored, identifiers, marks, no_whole_items, public_items, scrub, unpaired,
 };
 use crate::{Breach, breach, except};
 
@@ -126,27 +126,41 @@ pub fn every_anchor_is_shown(book: &Book) -> Vec<Breach> {
     breaches
 }
 
-/// A reader of a written chapter or appendix has seen all of its code that can
-/// be called from outside.
-pub fn every_public_item_is_shown(book: &Book) -> Vec<Breach> {
+/// A reader of a written chapter has met all of its code that can be called
+/// from outside: as an excerpt, or by its name. Appendices quote what carries
+/// their idea; the index and the documentation of the crate have the rest.
+pub fn every_public_item_is_shown_or_named(book: &Book) -> Vec<Breach> {
     let shown = book.shown();
     let mut breaches = Vec::new();
-    for (path, text) in book.files_in("src/", ".rs") {
-        let module = path.trim_start_matches("src/").trim_end_matches(".rs");
-        let page = if module == "lib" { "orientation" } else { module };
+    for module in ["root"].into_iter().chain(READING_ORDER) {
+        let page = if module == "root" { "orientation" } else { module };
+        let path = format!("src/{module}.rs");
+        let Some(text) = book.files.get(&path) else { continue };
         if !book.is_written(page) {
             continue;
         }
         for (line, item) in public_items(text) {
-            if !shown.contains(&(path.to_string(), line)) {
+            let name = item.split(' ').next_back().unwrap_or(&item);
+            if !shown.contains(&(path.clone(), line)) && !named(book, name) {
                 let said = format!(
-                    "no page shows `pub {item}`; anchor it and include it"
+                    "no page shows or names `pub {item}`; include its anchor"
                 );
-                breaches.push(breach(path, line, said));
+                breaches.push(breach(&path, line, said));
             }
         }
     }
     breaches
+}
+
+/// Whether a page, other than the index, which names everything, has a word in
+/// code.
+fn named(book: &Book, name: &str) -> bool {
+    let mut pages = book.pages.iter().filter(|p| p.path != "book/items.md");
+    pages.any(|page| {
+        let spans =
+            page.lines.iter().flat_map(|l| l.split('`').skip(1).step_by(2));
+        spans.flat_map(identifiers).any(|word| word == name)
+    })
 }
 
 /// Rust on a page is Rust that compiles.

@@ -10,24 +10,41 @@ Every item of the crate that can be called from outside, in reading order, \
 with the section that shows it. (A test writes this page; it cannot go stale.)
 ";
 
+/// Where the appendices are.
+const APPENDIX: &str = "src/appendix/";
+
 /// The index as it should be.
 pub fn index(book: &Book) -> String {
-    let stems = book.files_in("src/", ".rs").map(|(path, _)| {
-        path.trim_start_matches("src/").trim_end_matches(".rs")
+    let chapters = ["root"].into_iter().chain(READING_ORDER);
+    let chapters = chapters.map(|stem| (stem, format!("src/{stem}.rs")));
+    let appendices = book.files_in(APPENDIX, ".rs").map(|(path, _)| {
+        let stem = path.trim_start_matches(APPENDIX).trim_end_matches(".rs");
+        (stem.split('/').next().unwrap_or(stem), path.to_string())
     });
-    let appendices =
-        stems.filter(|stem| !READING_ORDER.contains(stem) && *stem != "lib");
-    let modules = ["lib"].into_iter().chain(READING_ORDER).chain(appendices);
-    HEAD.to_string()
-        + &modules.map(|module| section(book, module)).collect::<String>()
+    let files: Vec<_> = chapters.chain(appendices).collect();
+    let modules = files.chunk_by(|a, b| a.0 == b.0);
+    let sections = modules.map(|files| section(book, files[0].0, files));
+    HEAD.to_string() + &sections.collect::<String>()
 }
 
-/// The items of one module, as a table.
-fn section(book: &Book, module: &str) -> String {
-    let path = format!("src/{module}.rs");
-    let text = &book.files[&path];
+/// The items of one module, which may have several files, as a table.
+fn section(book: &Book, module: &str, files: &[(&str, String)]) -> String {
+    let rows = files.iter().map(|(_, path)| rows(book, path));
+    let rows: String = rows.collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    let heading = if module == "root" { "the root" } else { module };
+    format!(
+        "\n## {heading}\n\n| item | what it is | section |\n| --- | --- | --- |\n{rows}"
+    )
+}
+
+/// The items of one file.
+fn rows(book: &Book, path: &str) -> String {
+    let text = &book.files[path];
     let lines: Vec<&str> = text.lines().collect();
-    let mut table = String::new();
+    let mut rows = String::new();
     for (number, item) in public_items(text) {
         let (kind, name) = item.split_once(' ').unwrap_or(("", &item));
         if kind == "mod" || kind == "use" {
@@ -38,17 +55,10 @@ fn section(book: &Book, module: &str) -> String {
             None => name.to_string(),
         };
         let says = first_sentence(&lines, number);
-        let page = shown_on(book, &path, number);
-        let page = page.unwrap_or("–".to_string());
-        table += &format!("| `{name}` | {says} | {page} |\n");
+        let page = shown_on(book, path, number).unwrap_or("–".to_string());
+        rows += &format!("| `{name}` | {says} | {page} |\n");
     }
-    if table.is_empty() {
-        return table;
-    }
-    let heading = if module == "lib" { "the root" } else { module };
-    format!(
-        "\n## {heading}\n\n| item | what it is | section |\n| --- | --- | --- |\n{table}"
-    )
+    rows
 }
 
 /// The type whose `impl` the line stands in.

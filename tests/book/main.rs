@@ -66,7 +66,10 @@ const LAWS: [(&str, Law); 24] = [
     ("every_include_resolves", every_include_resolves),
     ("anchors_hold_whole_items", anchors_hold_whole_items),
     ("every_anchor_is_shown", every_anchor_is_shown),
-    ("every_public_item_is_shown", every_public_item_is_shown),
+    (
+        "every_public_item_is_shown_or_named",
+        every_public_item_is_shown_or_named,
+    ),
     ("rust_is_included_never_typed", rust_is_included_never_typed),
     ("outputs_are_included_never_typed", outputs_are_included_never_typed),
     ("snapshots_are_cut_between_entries", snapshots_are_cut_between_entries),

@@ -24,9 +24,9 @@ pub fn one_file(root: &Path) -> String {
         let text = std::fs::read_to_string(root.join(&path));
         text.unwrap_or_else(|error| panic!("{path}: {error}"))
     };
-    let lib = read("src/lib.rs".to_string());
-    let (_, lib) = lib.split_once("END: modules\n\n").expect("the modules");
-    let mut file = HEAD.to_string() + &first_paragraphs(lib);
+    let root = read("src/root.rs".to_string());
+    let (_, root) = root.split_once("\n\n").expect("its documentation");
+    let mut file = HEAD.to_string() + &first_paragraphs(root);
     for module in READING_ORDER {
         let text = first_paragraphs(&read(format!("src/{module}.rs")));
         // Indented, lines are longer than rustfmt would have them

@@ -1,6 +1,6 @@
-use crate::double::embeddings::normal;
-use crate::double::orientation::{flat, numerical_gradient};
 use crate::{assert_close, assert_predicted, close, exercise};
+use double::embeddings::normal;
+use double::orientation::{flat, numerical_gradient};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The answers asked for.

@@ -1,9 +1,9 @@
 use ndarray::array;
 
-use crate::double::Matrix;
-use crate::double::embeddings::{Embeddings, normal};
-use crate::double::orientation::{dot, rows};
 use crate::{assert_close, assert_predicted, close, exercise};
+use double::Matrix;
+use double::embeddings::{Embeddings, normal};
+use double::orientation::{dot, rows};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 /// The answers asked for.

@@ -1,5 +1,5 @@
-use crate::double::generation::Sampler;
 use crate::{assert_close, assert_predicted, close, exercise};
+use double::generation::Sampler;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 /// The answers asked for.

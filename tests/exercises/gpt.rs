@@ -1,8 +1,8 @@
-use crate::double::Matrix;
-use crate::double::embeddings::normal;
-use crate::double::gpt::{self, Gpt, GptConfig};
-use crate::double::orientation::{flat, numerical_gradient};
 use crate::{assert_close, assert_predicted, close, exercise};
+use double::Matrix;
+use double::embeddings::normal;
+use double::gpt::{self, Gpt, GptConfig};
+use double::orientation::{flat, numerical_gradient};
 use ndarray::array;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 

@@ -10,8 +10,6 @@
 
 #![allow(unused_variables)] // the starters do not use what they are given
 
-#[path = "../double/mod.rs"]
-mod double;
 mod solutions;
 mod starters;
 

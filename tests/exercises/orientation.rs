@@ -1,5 +1,5 @@
-use crate::double::orientation::softmax;
 use crate::{assert_close, assert_predicted, close, exercise};
+use double::orientation::softmax;
 
 /// The losses asked for, in nats.
 pub struct Losses {

@@ -1,5 +1,5 @@
-use crate::double::tokenization::CharTokenizer;
 use crate::{assert_close, assert_predicted, close, exercise};
+use double::tokenization::CharTokenizer;
 
 /// The answers asked for.
 pub struct Answers {

@@ -1,7 +1,7 @@
-use crate::double::embeddings::normal;
-use crate::double::gpt::{Gpt, GptConfig};
-use crate::double::training::{AdamW, LrSchedule, clip};
 use crate::{assert_close, assert_predicted, close, exercise};
+use double::embeddings::normal;
+use double::gpt::{Gpt, GptConfig};
+use double::training::{AdamW, LrSchedule, clip};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The answers asked for.

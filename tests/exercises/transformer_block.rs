@@ -1,8 +1,8 @@
-use crate::double::Matrix;
-use crate::double::embeddings::normal;
-use crate::double::orientation::{flat, softmax};
-use crate::double::transformer_block::attend;
 use crate::{assert_close, assert_predicted, close, exercise};
+use double::Matrix;
+use double::embeddings::normal;
+use double::orientation::{flat, softmax};
+use double::transformer_block::attend;
 use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 

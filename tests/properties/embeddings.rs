@@ -1,8 +1,8 @@
 use ndarray::Axis;
 use proptest::prelude::*;
 
-use crate::double::embeddings::{Embeddings, normal};
-use crate::double::{Float, Matrix};
+use double::embeddings::{Embeddings, normal};
+use double::{Float, Matrix};
 
 fn zeros(layer: &Embeddings) -> Embeddings {
     Embeddings {

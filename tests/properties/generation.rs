@@ -2,7 +2,7 @@ use microgpt::generation as single;
 use proptest::prelude::*;
 use single::{GenerationError, Generator, KvCache, Sampler};
 
-use crate::{apart, double, double_model, model, random_ids, rng};
+use crate::{apart, double_model, model, random_ids, rng};
 
 fn probabilities(
     logits: &[f64],

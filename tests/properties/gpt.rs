@@ -1,10 +1,10 @@
 use microgpt::gpt::{ConfigError, Gpt, GptConfig};
 use proptest::prelude::*;
 
-use crate::double::gpt::cross_entropy;
 use crate::{
-    apart, double, double_model, model, models_apart, orders, random_ids, rng,
+    apart, double_model, model, models_apart, orders, random_ids, rng,
 };
+use double::gpt::cross_entropy;
 
 fn config(
     vocab_size: usize,

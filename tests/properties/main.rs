@@ -3,9 +3,6 @@
 //! What must hold to the bit is tested on the crate itself, in `f32`; what must
 //! hold up to rounding, on the same files compiled in `f64`.
 
-#[path = "../double/mod.rs"]
-mod double;
-
 mod embeddings;
 mod generation;
 mod gpt;

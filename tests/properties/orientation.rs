@@ -6,7 +6,7 @@ use microgpt::orientation::{
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
-use crate::double;
+use double;
 
 fn chars(text: &str) -> Vec<char> {
     text.chars().collect()

@@ -3,12 +3,10 @@ use std::panic::catch_unwind;
 use proptest::prelude::*;
 use rand::RngExt;
 
-use crate::double::gpt::{Gpt, GptConfig};
-use crate::double::orientation::numerical_gradient;
-use crate::double::scalar_autograd::{
-    Tape, Var, scalar_loss, scalar_loss_and_grad,
-};
 use crate::{apart, double_model, model, random_ids, rng};
+use double::gpt::{Gpt, GptConfig};
+use double::orientation::numerical_gradient;
+use double::scalar_autograd::{Tape, Var, scalar_loss, scalar_loss_and_grad};
 
 /// For gradients of the whole model, relative to the largest entry of a
 /// tensor. The true error was below 2e-13 in 2,000 draws; for mistakes, see

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::StandardNormal;
 
-use crate::{double, double_model, model, models_apart, random_ids, rng};
+use crate::{double_model, model, models_apart, random_ids, rng};
 
 /// Tinyshakespeare, where the reader has it: in the file that the environment
 /// names, or where the README's command puts it.

@@ -3,12 +3,12 @@ use microgpt::transformer_block as single;
 use ndarray::{Axis, s};
 use proptest::prelude::*;
 
-use crate::double::embeddings::normal;
-use crate::double::transformer_block::{
+use crate::{apart, orders, rng};
+use double::embeddings::normal;
+use double::transformer_block::{
     Block, CausalSelfAttention, LayerNorm, Linear, attend, gelu,
 };
-use crate::double::{Matrix, Vector};
-use crate::{apart, orders, rng};
+use double::{Matrix, Vector};
 
 fn flat(x: &Matrix) -> &[f64] {
     x.as_slice().unwrap()

@@ -7,13 +7,10 @@
 // `run.rs` is loaded twice on purpose: once for each precision
 #![allow(clippy::duplicate_mod)]
 
-#[path = "../double/mod.rs"]
-mod double;
-
 /// `run.rs` beside the modules in `f64`.
 #[path = "."]
 mod in_f64 {
-    use crate::double::{Float, gpt, training};
+    use double::{Float, gpt, training};
     pub mod run;
 }
 

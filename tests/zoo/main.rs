@@ -59,8 +59,14 @@ fn a_copy_of_the_package_is_one_that_cargo_reads() {
 
 #[test]
 fn the_library_needs_no_crate_that_a_copy_leaves_out() {
-    for entry in std::fs::read_dir(root().join("src")).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let mut paths = vec![root().join("src")];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(&path).unwrap();
+            paths.extend(entries.map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
         for name in workshop::UNNEEDED {
             assert!(!text.contains(&format!("{name}::")), "src uses {name}");
         }
@@ -138,7 +144,7 @@ impl Cage {
     fn fill(&self, patches: &[Patch]) {
         let paths = [
             "src",
-            "tests/double",
+            "crates/double",
             "tests/gradients.rs",
             "tests/properties",
             "chapters-code/data",

@@ -1,4 +1,4 @@
-//! The modules, not in reading order, and a type that no page shows.
+//! The modules, not in reading order.
 
 // ANCHOR: modules
 pub mod tokenization;
@@ -7,5 +7,3 @@ pub mod gpt;
 pub mod training;
 pub mod appendix;
 // ANCHOR_END: modules
-
-pub type Float = f32;

@@ -1,5 +1,5 @@
-use crate::double::generation::Sampler;
 use crate::generation::Answers;
+use double::generation::Sampler;
 
 // ANCHOR: predict
 /// Your predictions.

@@ -1,6 +1,6 @@
-use crate::double::Matrix;
-use crate::double::gpt::{self, Gpt};
 use crate::gpt::Answers;
+use double::Matrix;
+use double::gpt::{self, Gpt};
 
 // ANCHOR: predict
 /// Your predictions.

@@ -1,6 +1,6 @@
-use crate::double::Matrix;
-use crate::double::orientation::softmax;
 use crate::transformer_block::{Answers, Windowed};
+use double::Matrix;
+use double::orientation::softmax;
 
 // ANCHOR: predict
 /// No preference among the first three, and nothing for the future.

@@ -1,5 +1,5 @@
-use crate::double::Matrix;
 use crate::embeddings::{Answers, Products};
+use double::Matrix;
 
 // ANCHOR: predict
 /// Your predictions.

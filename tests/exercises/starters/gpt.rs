@@ -1,8 +1,8 @@
-// The modules of the chapters, in f64, are in `crate::double`: for instance
-// `crate::double::gpt::cross_entropy`. A `Matrix` is an ndarray of two axes.
-use crate::double::Matrix;
-use crate::double::gpt::Gpt;
+// The modules of the chapters, in f64, are in `double`: for instance
+// `double::gpt::cross_entropy`. A `Matrix` is an ndarray of two axes.
 use crate::gpt::Answers;
+use double::Matrix;
+use double::gpt::Gpt;
 
 // ANCHOR: predict
 /// Your predictions.

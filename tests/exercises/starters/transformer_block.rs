@@ -1,7 +1,7 @@
-// A `Matrix` is an ndarray of two axes; `crate::double` has the modules of the
-// chapters in f64, for instance `crate::double::orientation::softmax`.
-use crate::double::Matrix;
+// A `Matrix` is an ndarray of two axes; `double` has the modules of the
+// chapters in f64, for instance `double::orientation::softmax`.
 use crate::transformer_block::{Answers, Windowed};
+use double::Matrix;
 
 // ANCHOR: predict
 /// Your predictions.

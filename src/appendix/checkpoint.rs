@@ -12,7 +12,6 @@
 //! with `Float = f32`, and the crates `safetensors`, `serde` (with `derive`),
 //! `serde_json` (with `float_roundtrip`) and `sha2`.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -21,20 +20,17 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Dimension;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use safetensors::tensor::{Dtype, Metadata};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::embeddings::Embeddings;
-use super::gpt::{ConfigError, Gpt, GptConfig, Tensor};
-use super::tokenization::{CharTokenizer, TokenizerError};
-use super::training::{
+use super::safetensors::{FileError, Header, header, open, to_bytes};
+use crate::Float;
+use crate::gpt::{ConfigError, Gpt, GptConfig, Tensor};
+use crate::tokenization::{CharTokenizer, TokenizerError};
+use crate::training::{
     AdamW, Average, LrSchedule, ShortWindows, TrainConfig, TrainError, Trainer,
 };
-use super::transformer_block::{
-    Block, CausalSelfAttention, LayerNorm, Linear, Mlp,
-};
-use super::{Float, Matrix, Vector};
 
 // ANCHOR: constants
 /// The version of the format that is written. Version 1, which knew no mean of
@@ -257,33 +253,6 @@ fn sorted<'a, D>(
 }
 // ANCHOR_END: tensors
 
-// ANCHOR: header
-/// What stands before the numbers: the length of a header, and the header, with
-/// spaces behind it so that the numbers start at a multiple of eight bytes.
-pub(super) fn header(
-    (key, value): (&str, &str),
-    tensors: Vec<(String, Tensor<&[Float]>)>,
-) -> io::Result<Vec<u8>> {
-    let mut end = 0;
-    let infos = tensors.into_iter().map(|(name, tensor)| {
-        let start = end;
-        end += size_of_val(tensor.data);
-        let shape = tensor.shape.slice().to_vec();
-        let data_offsets = (start, end);
-        (name, TensorInfo { dtype: Dtype::F32, shape, data_offsets })
-    });
-    let one = HashMap::from([(key.to_owned(), value.to_owned())]);
-    let metadata = Metadata::new(Some(one), infos.collect());
-    let metadata = metadata.map_err(io::Error::other)?;
-    let mut header = vec![0; 8];
-    header.extend(serde_json::to_vec(&metadata)?);
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let length = (header.len() - 8) as u64;
-    header[..8].copy_from_slice(&length.to_le_bytes());
-    Ok(header)
-}
-// ANCHOR_END: header
-
 // ANCHOR: write
 /// Writes a run.
 ///
@@ -299,24 +268,16 @@ pub fn write(
     let mut record = Record::of(trainer, corpus);
     let mut hash = Sha256::new_with_prefix(serde_json::to_vec(&record)?);
     for (_, tensor) in tensors(trainer) {
-        hash.update(bytes(tensor.data));
+        hash.update(to_bytes(tensor.data));
     }
     record.sha256 = hexadecimal(&hash.finalize());
     let json = serde_json::to_string(&record)?;
-    out.write_all(&header((KEY, &json), tensors(trainer))?)?;
+    let header = header((KEY, &json), &tensors(trainer));
+    out.write_all(&header.map_err(io::Error::other)?)?;
     for (_, tensor) in tensors(trainer) {
-        out.write_all(&bytes(tensor.data))?;
+        out.write_all(&to_bytes(tensor.data))?;
     }
     Ok(())
-}
-
-/// Numbers as bytes, the lowest first.
-pub(super) fn bytes(numbers: &[Float]) -> Vec<u8> {
-    let mut bytes = vec![0; size_of_val(numbers)];
-    for (four, x) in bytes.chunks_exact_mut(4).zip(numbers) {
-        four.copy_from_slice(&x.to_le_bytes());
-    }
-    bytes
 }
 // ANCHOR_END: write
 
@@ -327,7 +288,7 @@ pub(super) fn bytes(numbers: &[Float]) -> Vec<u8> {
 /// the old one's permissions, handed to the disk, and only then renamed.
 ///
 /// # Errors
-/// [`CheckpointError::NotAFile`] if `path` is a folder or a device,
+/// [`FileError::NotAFile`] if `path` is a folder or a device,
 /// [`CheckpointError::Io`], and what [`load`] would say if it would refuse the
 /// run. What was at `path` is still there.
 pub fn save(
@@ -336,7 +297,7 @@ pub fn save(
     corpus: &Corpus,
 ) -> Result<(), CheckpointError> {
     if fs::metadata(path).is_ok_and(|old| !old.is_file()) {
-        return Err(CheckpointError::NotAFile);
+        return Err(FileError::NotAFile.into());
     }
     check_run(trainer, corpus)?;
     let part = beside(path, ".part");
@@ -374,9 +335,8 @@ fn check_run(
         }
     }
     let json = serde_json::to_string(&Record::of(trainer, corpus));
-    let json = json.map_err(io::Error::from)?;
-    let header = header((KEY, &json), tensors(trainer))?;
-    read_header(&mut header.as_slice(), u64::MAX)?; // is it too long?
+    let json = json.map_err(|error| ContentError::Record(error.to_string()))?;
+    header((KEY, &json), &tensors(trainer))?; // is it too long?
     let record = Record::parse(&json)?;
     record.tokenizer(usize::MAX)?; // and its numbers and sizes
     record.training.validate()?;
@@ -482,12 +442,7 @@ pub fn lock(path: &Path) -> Result<Lock, CheckpointError> {
 /// # Errors
 /// See [`CheckpointError`].
 pub fn load(path: &Path) -> Result<(Trainer, Corpus), CheckpointError> {
-    // Ask before opening: to open a pipe is to wait for somebody
-    if !fs::metadata(path)?.is_file() {
-        return Err(CheckpointError::NotAFile);
-    }
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
+    let (file, length) = open(path)?;
     read(file, length)
 }
 // ANCHOR_END: load
@@ -501,20 +456,14 @@ pub fn read(
     mut source: impl Read,
     length: u64,
 ) -> Result<(Trainer, Corpus), CheckpointError> {
-    let found = read_header(&mut source, length)?;
-    let metadata: Metadata = serde_json::from_slice(&found[8..])
-        .map_err(|error| CheckpointError::Header(error.to_string()))?;
-    let (needed, data) = (metadata.data_len(), length - found.len() as u64);
-    if needed as u64 != data {
-        let needed = found.len() as u64 + needed as u64;
-        return Err(CheckpointError::Length(length, needed));
-    }
+    let Header { bytes: found, metadata } = Header::read(&mut source, length)?;
+    let needed = metadata.data_len();
     let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
     let json = json.ok_or(CheckpointError::NoRecord)?;
     let record = Record::parse(json)?;
     let (mut trainer, corpus) = record.restore(needed)?;
     check_tensors(&metadata, &trainer)?;
-    if header((KEY, json), tensors(&trainer))? != found {
+    if header((KEY, json), &tensors(&trainer))? != found {
         return fail(ContentError::Layout);
     }
     // As it was before the digest was put in, letter by letter
@@ -522,7 +471,7 @@ pub fn read(
     let mut hash = Sha256::new_with_prefix(unsigned);
     for (name, tensor) in tensors_mut(&mut trainer) {
         let mut bytes = vec![0; size_of_val(tensor.data)];
-        source.read_exact(&mut bytes)?;
+        source.read_exact(&mut bytes).map_err(FileError::Read)?;
         hash.update(&bytes);
         fill(tensor.data, &bytes, name)?;
     }
@@ -532,33 +481,6 @@ pub fn read(
     Ok((trainer, corpus))
 }
 // ANCHOR_END: read
-
-// ANCHOR: read_header
-/// The header, with its length before it, if the file can have one that long.
-pub(super) fn read_header(
-    source: &mut impl Read,
-    length: u64,
-) -> Result<Vec<u8>, CheckpointError> {
-    const MOST: u64 = 100_000_000; // bytes, in any safetensors file
-    let Some(room) = length.checked_sub(8) else {
-        return Err(CheckpointError::Length(length, 8));
-    };
-    let mut first = [0; 8];
-    source.read_exact(&mut first)?;
-    let header = u64::from_le_bytes(first);
-    if header > MOST {
-        return Err(CheckpointError::NotSafetensors(header));
-    }
-    if header > room {
-        let needed = 8 + header;
-        return Err(CheckpointError::Length(length, needed));
-    }
-    let mut found = first.to_vec();
-    found.resize(8 + header as usize, 0);
-    source.read_exact(&mut found[8..])?;
-    Ok(found)
-}
-// ANCHOR_END: read_header
 
 // ANCHOR: parse
 impl Record {
@@ -618,9 +540,9 @@ impl Record {
         let mut rng = ChaCha8Rng::from_seed(self.batches.seed);
         rng.set_stream(self.batches.stream);
         rng.set_word_pos(self.batches.position);
-        let mut trainer = Trainer::new(zeros(config), self.training)?;
+        let mut trainer = Trainer::new(Gpt::zeros(config), self.training)?;
         if let Some(Mean { part, steps }) = self.average {
-            let average = Average::new(zeros(config), part)?;
+            let average = Average::new(Gpt::zeros(config), part)?;
             trainer.average = Some(Average { steps, ..average });
         }
         trainer.short =
@@ -633,35 +555,6 @@ impl Record {
     }
 }
 // ANCHOR_END: restore
-
-// ANCHOR: zeros
-/// A model of zeros, to be filled: memory that nobody has touched yet.
-pub(super) fn zeros(config: GptConfig) -> Gpt {
-    let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } = config;
-    let linear = |inputs, outputs| Linear {
-        weight: Matrix::zeros((inputs, outputs)),
-        bias: Vector::zeros(outputs),
-    };
-    let (c, norm) = (n_embd, || LayerNorm::new(n_embd));
-    let attention = || CausalSelfAttention {
-        n_head,
-        qkv: linear(c, 3 * c),
-        proj: linear(c, c),
-    };
-    let mlp = || Mlp { up: linear(c, 4 * c), down: linear(4 * c, c) };
-    let block = |_| Block {
-        norm_1: norm(),
-        attention: attention(),
-        norm_2: norm(),
-        mlp: mlp(),
-    };
-    let token = Matrix::zeros((vocab_size, c));
-    let position = Matrix::zeros((block_size, c));
-    let embeddings = Embeddings { token, position };
-    let blocks = (0..n_layer).map(block).collect();
-    Gpt { embeddings, blocks, norm: norm() }
-}
-// ANCHOR_END: zeros
 
 // ANCHOR: set_optimizer
 impl Record {
@@ -787,19 +680,12 @@ fn check_numbers(data: &[Float], name: String) -> Result<(), CheckpointError> {
 /// Why a run cannot be saved or loaded.
 #[derive(Debug)]
 pub enum CheckpointError {
-    /// The system refused: to `read`, to `write` or to `lock`; and why.
+    /// The system refused: to `write` or to `lock`; and why.
     Io(&'static str, io::Error),
-    /// A folder, a device or a pipe.
-    NotAFile,
+    /// No whole file of tensors.
+    File(FileError),
     /// Another run saves to the same file.
     Locked,
-    /// So many bytes, where so many were announced.
-    Length(u64, u64),
-    /// The first eight bytes announce a header of so many bytes, which is too
-    /// long for this format.
-    NotSafetensors(u64),
-    /// The header is no list of tensors one behind the other.
-    Header(String),
     /// A safetensors file, but not of a run.
     NoRecord,
     /// The version (given) is above [`VERSION`], or zero.
@@ -870,9 +756,9 @@ impl From<ContentError> for CheckpointError {
     }
 }
 
-impl From<io::Error> for CheckpointError {
-    fn from(error: io::Error) -> Self {
-        Self::Io("read", error)
+impl From<FileError> for CheckpointError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
     }
 }
 
@@ -900,25 +786,11 @@ impl fmt::Display for CheckpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(doing, error) => write!(f, "cannot {doing}: {error}"),
-            Self::NotAFile => {
-                write!(f, "not a file; give the name of a file")
-            }
+            Self::File(error) => write!(f, "{error}"),
             Self::Locked => write!(
                 f,
                 "another run saves there; wait for it, or give another name"
             ),
-            Self::Length(length, needed) if length < needed => write!(
-                f,
-                "cut off: {length} bytes of {needed}; take another copy"
-            ),
-            Self::Length(length, needed) => write!(
-                f,
-                "{length} bytes where {needed} were announced; take another \
-                 copy"
-            ),
-            Self::NotSafetensors(header) => {
-                write!(f, "not a safetensors file: it {}", instead(*header))
-            }
             Self::NoRecord => write!(
                 f,
                 "a safetensors file, but not of a run: its metadata lack \
@@ -929,25 +801,11 @@ impl fmt::Display for CheckpointError {
                 "format {version}, but this program knows only 1 to {VERSION}; \
                  load it with the program that wrote it"
             ),
-            Self::Header(error) => write!(f, "the header is damaged: {error}"),
             Self::Content(error) => write!(f, "{error}"),
         }
     }
 }
 // ANCHOR_END: error_display
-
-/// What a file is that has no header of a length that can be.
-fn instead(header: u64) -> String {
-    match str::from_utf8(&header.to_le_bytes()) {
-        Ok("version ") => "is a pointer of Git LFS; fetch the file itself \
-                           with `git lfs pull`"
-            .to_owned(),
-        Ok(text) if !text.contains(char::is_control) => {
-            format!("begins with the text {text:?}")
-        }
-        _ => format!("would begin with a header of {header} bytes"),
-    }
-}
 
 impl std::error::Error for CheckpointError {}
 

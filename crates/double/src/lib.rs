@@ -1,8 +1,6 @@
 //! The chapters once more, in double precision: the very same files, beside
 //! another `Float`. Here differences can be measured to ten digits.
 
-#![allow(dead_code)]
-
 pub use ndarray::linalg::general_mat_mul;
 
 /// Double precision.
@@ -17,22 +15,22 @@ pub fn exp(x: Float) -> Float {
     x.exp()
 }
 
-#[path = "../../src/embeddings.rs"]
+#[path = "../../../src/embeddings.rs"]
 pub mod embeddings;
-#[path = "../../src/generation.rs"]
+#[path = "../../../src/generation.rs"]
 pub mod generation;
-#[path = "../../src/gpt.rs"]
+#[path = "../../../src/gpt.rs"]
 pub mod gpt;
-#[path = "../../src/orientation.rs"]
+#[path = "../../../src/orientation.rs"]
 pub mod orientation;
-#[cfg(feature = "mpi")]
-#[path = "../../src/parallel.rs"]
-pub mod parallel;
-#[path = "../../src/scalar_autograd.rs"]
-pub mod scalar_autograd;
-#[path = "../../src/tokenization.rs"]
+#[path = "../../../src/tokenization.rs"]
 pub mod tokenization;
-#[path = "../../src/training.rs"]
+#[path = "../../../src/training.rs"]
 pub mod training;
-#[path = "../../src/transformer_block.rs"]
+#[path = "../../../src/transformer_block.rs"]
 pub mod transformer_block;
+#[cfg(feature = "mpi")]
+#[path = "../../../src/appendix/parallel.rs"]
+pub mod parallel;
+#[path = "../../../src/appendix/scalar_autograd.rs"]
+pub mod scalar_autograd;

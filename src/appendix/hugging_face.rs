@@ -18,15 +18,17 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use ndarray::Dimension;
-use safetensors::tensor::{Dtype, Metadata};
+use safetensors::tensor::Dtype;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::checkpoint::{CheckpointError, bytes, header, read_header, zeros};
-use super::gpt::{ConfigError, Gpt, GptConfig, Tensor, TensorName};
-use super::orientation::rows;
-use super::tokenization::{CharTokenizer, TokenizerError};
-use super::{Float, Matrix};
+use super::safetensors::{
+    FileError, Header, header, is_readable, open, read_numbers, to_bytes,
+};
+use crate::gpt::{ConfigError, Gpt, GptConfig, Tensor, TensorName};
+use crate::orientation::rows;
+use crate::tokenization::{CharTokenizer, TokenizerError};
+use crate::{Float, Matrix};
 
 // ANCHOR: names
 /// What we call a layer, and what GPT-2's files call it.
@@ -129,9 +131,11 @@ fn write_weights(path: &Path, model: &Gpt) -> io::Result<()> {
     let name = |tensor: &Tensor<_>| PREFIX.to_owned() + &gpt2_name(tensor.name);
     let named = tensors.iter().map(|tensor| (name(tensor), tensor.clone()));
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    out.write_all(&header(("format", "pt"), named.collect())?)?;
+    let named: Vec<_> = named.collect();
+    let header = header(("format", "pt"), &named).map_err(io::Error::other)?;
+    out.write_all(&header)?;
     for tensor in tensors {
-        out.write_all(&bytes(tensor.data))?;
+        out.write_all(&to_bytes(tensor.data))?;
     }
     out.into_inner()?.sync_all()
 }
@@ -218,7 +222,7 @@ pub fn import(folder: &Path) -> Result<Gpt, InterchangeError> {
     let (config, tied) = read_config(&folder.join(CONFIG))?;
     let mut weights = Weights::open(folder)?;
     weights.check(&config)?;
-    let mut model = zeros(config);
+    let mut model = Gpt::zeros(config);
     for tensor in model.tensors_mut() {
         weights.fill(tensor)?;
     }
@@ -355,16 +359,11 @@ fn shards(
 impl Weights {
     /// Adds the tensors of a file.
     fn add(&mut self, path: PathBuf) -> Result<(), InterchangeError> {
-        let (mut file, length) = open(&path)?;
         let failed = |error| Fault::File(error).at(&path);
-        let head = read_header(&mut file, length).map_err(failed)?;
-        let metadata: Metadata = serde_json::from_slice(&head[8..])
-            .map_err(|e| failed(CheckpointError::Header(e.to_string())))?;
-        let (start, needed) = (head.len() as u64, metadata.data_len() as u64);
-        if needed != length - start {
-            let needed = start.saturating_add(needed);
-            return Err(failed(CheckpointError::Length(length, needed)));
-        }
+        let (mut file, length) = open(&path).map_err(failed)?;
+        let Header { bytes, metadata } =
+            Header::read(&mut file, length).map_err(failed)?;
+        let start = bytes.len() as u64;
         for name in metadata.offset_keys() {
             let Some(info) = metadata.info(&name) else { continue };
             let name = name.strip_prefix(PREFIX).unwrap_or(&name).to_owned();
@@ -380,7 +379,7 @@ impl Weights {
                 return Err(self.fault(&name, TensorFault::Twice));
             }
         }
-        self.bytes += needed;
+        self.bytes += metadata.data_len() as u64;
         self.files.push((path, file));
         Ok(())
     }
@@ -435,7 +434,7 @@ impl Weights {
         };
         let (path, file) = &mut self.files[place.file];
         let fault = |fault| Fault::Tensor(name.to_owned(), fault).at(path);
-        if !matches!(place.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+        if !is_readable(place.dtype) {
             return Err(fault(TensorFault::Dtype(place.dtype)));
         }
         if place.shape != shape {
@@ -448,47 +447,6 @@ impl Weights {
     }
 }
 // ANCHOR_END: fill
-
-// ANCHOR: read_numbers
-/// Reads as many numbers as there is room for, a few thousand at a time.
-fn read_numbers(
-    source: &mut impl Read,
-    dtype: Dtype,
-    numbers: &mut [Float],
-) -> io::Result<()> {
-    let mut buffer = [0; 1 << 15];
-    let width = if dtype == Dtype::F32 { 4 } else { 2 };
-    for numbers in numbers.chunks_mut(buffer.len() / 4) {
-        let bytes = &mut buffer[..width * numbers.len()];
-        source.read_exact(bytes)?;
-        for (x, bytes) in numbers.iter_mut().zip(bytes.chunks_exact(width)) {
-            *x = match *bytes {
-                [a, b, c, d] => f32::from_le_bytes([a, b, c, d]),
-                // The upper half of an `f32`
-                [a, b] if dtype == Dtype::BF16 => {
-                    f32::from_le_bytes([0, 0, a, b])
-                }
-                [a, b] => from_half(u16::from_le_bytes([a, b])),
-                _ => unreachable!("chunks of two or four bytes"),
-            };
-        }
-    }
-    Ok(())
-}
-
-/// A number of half precision: a sign, five bits of exponent, ten of fraction.
-///
-/// An exponent is kept with an offset, 15 here and 127 in an `f32`. So the same
-/// bits, put where an `f32` has its own, say `2¹²⁷⁻¹⁵ = 2¹¹²` times too little.
-fn from_half(bits: u16) -> f32 {
-    if bits & 0x7c00 == 0x7c00 {
-        return f32::NAN; // or infinite
-    }
-    let size = f32::from_bits(u32::from(bits & 0x7fff) << 13);
-    let size = size * 2.0f32.powi(112);
-    if bits & 0x8000 == 0 { size } else { -size }
-}
-// ANCHOR_END: read_numbers
 
 // ANCHOR: check_head
 impl Weights {
@@ -517,21 +475,11 @@ impl Weights {
 // ANCHOR_END: check_head
 
 // ANCHOR: read_json
-/// Opens a file, and says how long it is.
-fn open(path: &Path) -> Result<(File, u64), InterchangeError> {
-    let failed = |error| Fault::Io("read", error).at(path);
-    // Ask before opening: to open a pipe is to wait for somebody
-    let about = fs::metadata(path).map_err(failed)?;
-    if !about.is_file() {
-        return Err(Fault::File(CheckpointError::NotAFile).at(path));
-    }
-    Ok((File::open(path).map_err(failed)?, about.len()))
-}
-
 /// The bytes of a file of text, of a size that such files have.
 fn read_text(path: &Path) -> Result<Vec<u8>, InterchangeError> {
     const MOST: u64 = 100_000_000; // bytes
-    let (file, length) = open(path)?;
+    let (file, length) =
+        open(path).map_err(|error| Fault::File(error).at(path))?;
     if length > MOST {
         return Err(Fault::TooLong(length).at(path));
     }
@@ -695,7 +643,7 @@ pub enum Fault {
     There,
     /// The file is none, or not as long as it should be, or its header is
     /// damaged.
-    File(CheckpointError),
+    File(FileError),
     /// So many bytes, for a file of JSON.
     TooLong(u64),
     /// It is no JSON, or not of this kind.

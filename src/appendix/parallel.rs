@@ -16,9 +16,9 @@ use mpi::collective::SystemOperation;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
 
-use super::Float;
-use super::gpt::Gpt;
-use super::training::{Batch, sharded_loss_and_grad};
+use crate::Float;
+use crate::gpt::Gpt;
+use crate::training::{Batch, sharded_loss_and_grad};
 
 // ANCHOR: part
 /// The windows, of `windows` in all, that rank `rank` of `ranks` works on: as

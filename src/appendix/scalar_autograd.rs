@@ -21,9 +21,9 @@ use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Sub};
 use std::{f64::consts::PI, ptr};
 
-use super::Float;
-use super::gpt::Gpt;
-use super::transformer_block::LayerNorm;
+use crate::Float;
+use crate::gpt::Gpt;
+use crate::transformer_block::LayerNorm;
 
 // ANCHOR: tape
 /// Every number of a computation, in the order in which they were computed.

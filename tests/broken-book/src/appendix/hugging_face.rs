@@ -1,0 +1,3 @@
+//! An appendix that imports another.
+
+use crate::checkpoint::save;

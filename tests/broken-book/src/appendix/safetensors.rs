@@ -1,0 +1,3 @@
+//! What several appendices share.
+
+use crate::gpt::Gpt;

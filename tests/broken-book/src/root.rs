@@ -1,0 +1,3 @@
+//! A type that no page shows or names.
+
+pub type Lonely = f32;
