@@ -6,8 +6,6 @@ use microgpt::orientation::{
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
-use double;
-
 fn chars(text: &str) -> Vec<char> {
     text.chars().collect()
 }
