@@ -394,7 +394,7 @@ fn try_folder(folder: &Path) -> Result<(), Error> {
     let new: Vec<&Path> = folder.ancestors().take_while(missing).collect();
     std::fs::create_dir_all(folder)
         .and_then(|()| new.into_iter().try_for_each(std::fs::remove_dir))
-        .map_err(|error| Fault::Io("make", error).at(folder))?;
+        .map_err(|error| Fault::Make(error).at(folder))?;
     Ok(())
 }
 

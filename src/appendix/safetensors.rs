@@ -188,12 +188,12 @@ impl Header {
 }
 // ANCHOR_END: read_header
 
-// ANCHOR: read_numbers
 /// Whether [`read_numbers`] knows a type.
 pub fn is_readable(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16)
 }
 
+// ANCHOR: read_numbers
 /// Reads as many numbers as there is room for, a few thousand at a time.
 ///
 /// # Errors

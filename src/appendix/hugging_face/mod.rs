@@ -1,0 +1,228 @@
+//! # Interchange
+//!
+//! An appendix. A model leaves for `transformers` and for whatever reads its
+//! folders, and a GPT-2 comes in: the same numbers under other names.
+//!
+//! A folder may come from anywhere. Whatever is in it, reading it ends in a
+//! model or in a [`HuggingFaceError`], and takes no more memory than its files
+//! warrant.
+//!
+//! To copy this module, bring `safetensors`, `tokenization` and what they need,
+//! and the crate `serde` with `derive`; for `JsonTokenizer` also the crate
+//! `tokenizers`, behind a feature of that name.
+
+mod weights;
+mod tokens;
+mod error;
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+pub use self::error::{Fault, HuggingFaceError};
+#[cfg(feature = "tokenizers")]
+pub use self::tokens::JsonTokenizer;
+pub use self::tokens::import_characters;
+
+use self::error::{At, Result, ensure};
+use self::tokens::{TOKENIZER, tokenizer_json};
+use self::weights::{WEIGHTS, Weights, write_weights};
+use crate::gpt::{Gpt, GptConfig};
+use crate::safetensors::{FileError, open};
+use crate::tokenization::CharTokenizer;
+
+const CONFIG: &str = "config.json";
+
+/// Writes a folder that `transformers` opens: the model, its characters, and
+/// how to generate with it.
+///
+/// The folder is made here. If anything fails, nothing of it remains.
+///
+/// # Errors
+/// [`Fault::There`] if `folder` exists, [`Fault::VocabSize`] if the vocabulary
+/// is not as large as the model's, [`Fault::Make`] and [`Fault::Write`].
+///
+/// ```
+/// use microgpt::gpt::{Gpt, GptConfig};
+/// use microgpt::hugging_face::{export, import, import_characters};
+/// use microgpt::tokenization::CharTokenizer;
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+///
+/// let tokenizer = CharTokenizer::new("to be or not")?;
+/// let (n_layer, n_head, n_embd, block_size) = (1, 1, 4, 8);
+/// let vocab_size = tokenizer.vocab_size();
+/// let config = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+/// let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1))?;
+///
+/// let name = format!("microgpt-export-{}", std::process::id());
+/// let folder = std::env::temp_dir().join(name);
+/// export(&folder, &model, &tokenizer)?;
+/// assert_eq!(import(&folder)?, model);
+/// assert_eq!(import_characters(&folder)?, tokenizer);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn export(
+    folder: &Path,
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<()> {
+    let tokens = tokenizer.vocab_size();
+    let GptConfig { vocab_size, .. } = model.config();
+    let fits = tokens == vocab_size;
+    ensure(fits, Fault::VocabSize { tokens, vocab_size }).at(folder)?;
+    ensure(!folder.exists(), Fault::There).at(folder)?;
+    fs::create_dir_all(folder).map_err(Fault::Make).at(folder)?;
+    let written = write_files(folder, model, tokenizer);
+    if written.is_err() {
+        let _ = fs::remove_dir_all(folder); // give the space back
+    }
+    written
+}
+
+fn write_files(
+    folder: &Path,
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<()> {
+    let weights = folder.join(WEIGHTS);
+    write_weights(&weights, model).map_err(Fault::Write).at(&weights)?;
+    let config = model.config();
+    let tokenizer_config = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": config.block_size,
+        "clean_up_tokenization_spaces": false,
+    });
+    let sampling = json!({
+        "do_sample": true, "temperature": 1.0, "top_k": 0,
+        "max_length": config.block_size,
+    });
+    for (name, content) in [
+        (TOKENIZER, tokenizer_json(tokenizer)),
+        ("tokenizer_config.json", tokenizer_config),
+        ("generation_config.json", sampling),
+        (CONFIG, config_json(&config)), // without it nobody reads the rest
+    ] {
+        let path = folder.join(name);
+        let written = fs::write(&path, format!("{content:#}\n"));
+        written.map_err(Fault::Write).at(&path)?;
+    }
+    Ok(())
+}
+
+// ANCHOR: config_json
+/// The sizes, and what is fixed in our model, in GPT-2's words.
+fn config_json(config: &GptConfig) -> Value {
+    let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } = config;
+    json!({
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "n_layer": n_layer, "n_head": n_head, "n_embd": n_embd,
+        "n_positions": block_size, "vocab_size": vocab_size,
+        "activation_function": "gelu_new",
+        "layer_norm_epsilon": 1e-5,
+        "tie_word_embeddings": true,
+        "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0,
+        "bos_token_id": null, "eos_token_id": null,
+        "torch_dtype": "float32",
+    })
+}
+// ANCHOR_END: config_json
+
+// ANCHOR: import
+/// Loads a GPT-2 from a folder of `transformers`: of any size, in one file or
+/// in several, its numbers of 32 or of 16 bits.
+///
+/// # Errors
+/// See [`Fault`].
+pub fn import(folder: &Path) -> Result<Gpt> {
+    let (config, tied) = read_config(folder)?;
+    let mut weights = Weights::open(folder)?;
+    weights.check_sizes(&config)?;
+    let mut model = Gpt::zeros(config);
+    for tensor in model.tensors_mut() {
+        weights.fill(tensor)?;
+    }
+    weights.check_rest(&model.embeddings.token, tied)?;
+    Ok(model)
+}
+// ANCHOR_END: import
+
+/// The sizes in a folder, and whether the head is the token table.
+fn read_config(folder: &Path) -> Result<(GptConfig, bool)> {
+    let path = folder.join(CONFIG);
+    let json = read_json(&path)?;
+    parse_config(&json).at(&path)
+}
+
+fn parse_config(json: &Map<String, Value>) -> Result<(GptConfig, bool), Fault> {
+    check_kind(json)?;
+    let size = |name| {
+        let found = json.get(name);
+        let size = found.and_then(|found| found.as_u64()?.try_into().ok());
+        size.ok_or_else(|| wrong(name, found, "a whole number"))
+    };
+    let config = GptConfig {
+        n_layer: size("n_layer")?,
+        n_head: size("n_head")?,
+        n_embd: size("n_embd")?,
+        block_size: size("n_positions")?,
+        vocab_size: size("vocab_size")?,
+    };
+    config.validate()?;
+    one_of(json, "n_inner", &[Value::Null, json!(4 * config.n_embd)])?;
+    Ok((config, json.get("tie_word_embeddings") != Some(&json!(false))))
+}
+
+// ANCHOR: check_kind
+/// Refuses a model that does not compute what ours does.
+fn check_kind(json: &Map<String, Value>) -> Result<(), Fault> {
+    if !json.contains_key("model_type") {
+        return Err(wrong("model_type", None, "\"gpt2\""));
+    }
+    one_of(json, "model_type", &[json!("gpt2")])?;
+    let tanh = [json!("gelu_new"), json!("gelu_pytorch_tanh")]; // two names
+    one_of(json, "activation_function", &tanh)?;
+    one_of(json, "layer_norm_epsilon", &[json!(1e-5)])?;
+    one_of(json, "scale_attn_weights", &[json!(true)])?;
+    one_of(json, "scale_attn_by_inverse_layer_idx", &[json!(false)])?;
+    one_of(json, "add_cross_attention", &[json!(false)])?;
+    one_of(json, "tie_word_embeddings", &[json!(true), json!(false)])?;
+    one_of(json, "quantization_config", &[Value::Null])
+}
+// ANCHOR_END: check_kind
+
+/// Refuses another value than these. A field that is not there has the usual.
+fn one_of(
+    json: &Map<String, Value>,
+    name: &'static str,
+    wanted: &[Value],
+) -> Result<(), Fault> {
+    match json.get(name) {
+        Some(found) if !wanted.contains(found) => {
+            let wanted: Vec<_> = wanted.iter().map(Value::to_string).collect();
+            Err(wrong(name, Some(found), &wanted.join(" or ")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong(name: &'static str, found: Option<&Value>, wanted: &str) -> Fault {
+    let found = found.map_or("missing".to_owned(), Value::to_string);
+    let found = found.chars().take(60).collect();
+    Fault::Setting { name, found, wanted: wanted.to_owned() }
+}
+
+/// Reads a file of JSON, if it is no longer than such files are.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    const MOST: u64 = 100_000_000; // bytes
+    let (file, bytes) = open(path).at(path)?;
+    ensure(bytes <= MOST, Fault::TooLong { bytes }).at(path)?;
+    let mut text = Vec::with_capacity(bytes as usize);
+    let read = file.take(bytes).read_to_end(&mut text);
+    read.map_err(FileError::Read).at(path)?;
+    serde_json::from_slice(&text).at(path)
+}
