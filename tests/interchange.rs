@@ -571,6 +571,14 @@ fn every_other_model_is_refused_with_a_sentence() {
             ("too wide for memory", &*field("n_embd", json!(1u64 << 60))),
             ("too wide for the file", &*field("n_embd", json!(1600))),
             ("layers without end", &*field("n_layer", json!(1_000_000_000))),
+            // Of which each takes more memory than its few numbers
+            ("many narrow layers", &|folder| {
+                folder.edit("config.json", |json| {
+                    json["n_embd"] = json!(1);
+                    json["n_head"] = json!(1);
+                    json["n_layer"] = json!(900);
+                })
+            }),
         ],
     );
     assert_snapshot!("configs", said);
