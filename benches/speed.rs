@@ -172,15 +172,11 @@ fn measure(size: &Size, mode: Mode, threads: usize, iters: Option<u32>) {
     let attention = 2 * config.n_layer * c * config.block_size;
     let (times, tokens, flop) = match mode {
         Mode::Train => {
-            let steps = TrainConfig::MOST;
-            let schedule =
-                LrSchedule { max_lr: 1e-3, min_lr: 1e-4, warmup: 100, steps };
             let settings = TrainConfig {
                 batch_size: batch,
-                schedule,
-                max_norm: 1.0,
-                eval_interval: TrainConfig::MOST,
-                seed: 1,
+                schedule: LrSchedule::new(1e-3, TrainConfig::MAX_COUNT),
+                average: 0.0,
+                ..TrainConfig::default()
             };
             let mut trainer = Trainer::new(model, settings).expect("settings");
             let tokens = batch * config.block_size;

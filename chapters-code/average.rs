@@ -48,13 +48,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         let measure =
             |model: &Gpt| evaluate(model, validation).map_err(|e| named(&e));
         let model = &trainer.model;
-        let over_all = Average::new(model.clone(), 1.0);
-        let over_all = over_all.map_err(|e| named(&e))?;
-        let average = mean.get_or_insert(over_all);
+        let average = mean.get_or_insert_with(|| Average::new(model.clone()));
         if average.model.config() != model.config() {
             Err(named(&"a model of other sizes than the one before"))?;
         }
-        average.update(model);
+        average.update(model, 1.0); // the plain mean
         let (loss, of_mean) = (measure(model)?, measure(&average.model)?);
         let (step, count) = (trainer.step, average.steps);
         writeln!(

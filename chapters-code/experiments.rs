@@ -12,8 +12,8 @@ use double::gpt::{Gpt, GptConfig};
 use double::orientation::{CountModel, dot, rows, softmax};
 use double::tokenization::CharTokenizer;
 use double::training::{
-    Batch, Event, LrSchedule, TrainConfig, TrainError, Trainer, clip, evaluate,
-    sharded_loss_and_grad, split,
+    Batch, Event, Gradients, LrSchedule, ShardedGradients, TrainConfig,
+    TrainError, Trainer, clip_grad_norm, evaluate, split,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 
@@ -48,10 +48,14 @@ fn trainer(
     eval_interval: usize,
 ) -> Result<Trainer, Box<dyn Error>> {
     let (max_lr, min_lr, warmup) = (3e-3, 3e-4, 100);
-    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
-    let (batch_size, max_norm, seed) = (8, 1.0, 4);
-    let config =
-        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
+    let config = TrainConfig {
+        batch_size: 8,
+        schedule: LrSchedule { max_lr, min_lr, warmup, steps },
+        average: 0.0,
+        eval_interval,
+        seed: 4,
+        ..TrainConfig::default()
+    };
     Ok(Trainer::new(model, config)?)
 }
 
@@ -308,13 +312,13 @@ fn gradient_lengths(
         );
     }
     println!("afterwards, by the windows in a batch:");
-    let mut grads = Vec::new();
+    let mut gradients = ShardedGradients::new(4);
     for windows in [1, 8, 64, 512] {
         let lengths = (1..=21).map(|seed| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let batch = Batch::random(train, windows, 32, &mut rng)?;
-            sharded_loss_and_grad(trained, &batch, &mut grads);
-            Ok(clip(&mut grads[0], f64::INFINITY))
+            let (_, grad) = gradients.compute(trained, &batch);
+            Ok(clip_grad_norm(grad, f64::INFINITY))
         });
         let mut lengths = lengths.collect::<Result<Vec<f64>, TrainError>>()?;
         lengths.sort_by(f64::total_cmp);

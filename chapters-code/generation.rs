@@ -74,11 +74,14 @@ fn trained(tokenizer: &CharTokenizer) -> Result<Gpt, Box<dyn Error>> {
     let sizes =
         GptConfig { n_layer: 2, n_head, n_embd, block_size, vocab_size };
     let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
-    let (max_lr, min_lr, warmup, steps) = (3e-3, 3e-4, 100, 2000);
-    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
-    let (batch_size, max_norm, eval_interval, seed) = (8, 1.0, 2000, 4);
-    let config =
-        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
+    let config = TrainConfig {
+        batch_size: 8,
+        schedule: LrSchedule::new(3e-3, 2000),
+        average: 0.0,
+        eval_interval: 2000,
+        seed: 4,
+        ..TrainConfig::default()
+    };
     let mut trainer = Trainer::new(model, config)?;
     let (train, validation) = split(&ids);
     trainer.run(train, &validation[..65], |_, _| ControlFlow::Continue(()))?;
@@ -112,7 +115,7 @@ fn choices(
 ) -> Result<(), Box<dyn Error>> {
     println!("[choices]");
     let prompt = tokenizer.encode("Shall I compare th")?;
-    let scores = KvCache::new(model).extend(model, &prompt);
+    let scores = KvCache::new(model).extend(&prompt);
     for (temperature, top_k) in
         [(1.0, None), (0.5, None), (2.0, None), (1.0, Some(3)), (0.0, None)]
     {
@@ -298,7 +301,7 @@ fn greedy(
             window.drain(..17);
             cache.clear();
         }
-        let logits = cache.extend(model, &window[cache.len()..]);
+        let logits = cache.extend(&window[cache.len()..]);
         let (id, p) = follow.distribution(&logits)[0];
         window.push(id);
         text += &tokenizer.decode(&[id])?;
@@ -413,7 +416,7 @@ fn cached(
     let mut cache = KvCache::new(model);
     let mut same = true;
     for n in 1..=ids.len() {
-        let scores = cache.extend(model, &ids[n - 1..n]);
+        let scores = cache.extend(&ids[n - 1..n]);
         let (logits, _) = model.forward(&ids[..n], n);
         let mut pairs = scores.iter().zip(logits.row(n - 1));
         same &= pairs.all(|(a, b)| (a - b).abs() < 1e-12);
@@ -429,7 +432,7 @@ fn moved(model: &Gpt, tokenizer: &CharTokenizer) -> Result<(), Box<dyn Error>> {
     println!("[moved]");
     let sampler = Sampler::new(1.0, None)?;
     let whole = tokenizer.encode("compare thee to a summ")?;
-    let scores = KvCache::new(model).extend(model, &whole);
+    let scores = KvCache::new(model).extend(&whole);
     // The first half is read at its old places, four further on
     let mut late = model.clone();
     let positions = &model.embeddings.position;
@@ -440,7 +443,7 @@ fn moved(model: &Gpt, tokenizer: &CharTokenizer) -> Result<(), Box<dyn Error>> {
             row.assign(&positions.row(n + 4));
         }
     }
-    let stale = KvCache::new(&late).extend(&late, &whole);
+    let stale = KvCache::new(&late).extend(&whole);
     for (name, scores) in [("read anew", scores), ("kept", stale)] {
         print!("{name:10}");
         for (id, p) in sampler.distribution(&scores).iter().take(5) {

@@ -303,7 +303,7 @@ fn parameters() {
     row("feed-forward", |size| size.n_layer * 8 * size.n_embd * size.n_embd);
     row("biases", |size| size.n_layer * 9 * size.n_embd);
     row("norms", |size| (size.n_layer * 4 + 2) * size.n_embd);
-    row("together", |size| size.num_params().unwrap_or(0));
+    row("together", |size| size.checked_num_params().unwrap_or(0));
 }
 // ANCHOR_END: parameters
 
@@ -316,7 +316,7 @@ fn memory() {
         let [small, gpt_2] = [SMALL, GPT_2].map(count);
         println!("{what:<12}{small:>10}{gpt_2:>14}");
     };
-    row("weights", |size| size.num_params().unwrap_or(0));
+    row("weights", |size| size.checked_num_params().unwrap_or(0));
     row("blocks", |size| {
         let one = 16 * size.n_embd + size.n_head * size.block_size + 2;
         size.n_layer * size.block_size * one

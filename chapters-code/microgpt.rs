@@ -138,10 +138,30 @@ pub mod orientation {
         flat_mut(x).chunks_exact_mut(columns)
     }
 
+    /// `c = scale·a·b`: what was in `c` is replaced.
+    pub fn set_product(
+        scale: Float,
+        a: &ArrayRef2<Float>,
+        b: &ArrayRef2<Float>,
+        c: &mut ArrayRef2<Float>,
+    ) {
+        general_mat_mul(scale, a, b, 0.0, c);
+    }
+
+    /// `c += scale·a·b`; shapes and panics are those of [`set_product`].
+    pub fn add_product(
+        scale: Float,
+        a: &ArrayRef2<Float>,
+        b: &ArrayRef2<Float>,
+        c: &mut ArrayRef2<Float>,
+    ) {
+        general_mat_mul(scale, a, b, 1.0, c);
+    }
+
     /// `a·b`, the product of two matrices.
     pub fn product(a: &ArrayRef2<Float>, b: &ArrayRef2<Float>) -> Matrix {
         let mut c = Matrix::zeros((a.nrows(), b.ncols()));
-        general_mat_mul(1.0, a, b, 0.0, &mut c);
+        set_product(1.0, a, b, &mut c);
         c
     }
 
@@ -505,6 +525,9 @@ pub mod embeddings {
 
     use super::{Float, Matrix};
 
+    /// The standard deviation of fresh weights, as in the first GPT.
+    pub const INIT_STD: Float = 0.02;
+
     /// A matrix whose entries are drawn from `N(0, std²)`, row by row.
     pub fn normal(shape: (usize, usize), std: Float, rng: &mut impl Rng) -> Matrix {
         Matrix::from_shape_simple_fn(shape, || {
@@ -529,7 +552,7 @@ pub mod embeddings {
     }
 
     impl Embeddings {
-        /// Draws both tables from `N(0, 0.02²)`, as the first GPT does.
+        /// Draws both tables from `N(0, 0.02²)`.
         pub fn new(
             vocab_size: usize,
             block_size: usize,
@@ -537,8 +560,8 @@ pub mod embeddings {
             rng: &mut impl Rng,
         ) -> Self {
             Self {
-                token: normal((vocab_size, n_embd), 0.02, rng),
-                position: normal((block_size, n_embd), 0.02, rng),
+                token: normal((vocab_size, n_embd), INIT_STD, rng),
+                position: normal((block_size, n_embd), INIT_STD, rng),
             }
         }
     }
@@ -581,21 +604,24 @@ pub mod transformer_block {
     //! # The transformer block
     //!
     //! The part that is repeated: attention, where positions exchange information,
-    //! and a feed-forward network, where each thinks for itself; both behind a
-    //! LayerNorm, both added to a stream that runs past them. Every `forward` keeps
-    //! what its `backward` needs in a cache, and every `backward` adds to a gradient
-    //! that has the type of the thing itself.
+    //! and a feed-forward network, which works on each position by itself; both
+    //! behind a LayerNorm, both added to a residual stream that runs past them.
+    //! Every `forward` keeps what its `backward` needs in a cache, and every
+    //! `backward` adds to a gradient that has the type of the layer itself. An
+    //! argument that a function keeps or reuses is taken by value, any other by
+    //! reference.
 
     use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
 
-    use ndarray::{ArrayRef2, Axis, s};
+    use ndarray::{ArrayRef2, Axis, Zip, s};
     use rand::Rng;
 
-    use super::embeddings::normal;
+    use super::embeddings::{INIT_STD, normal};
     use super::orientation::{
-        dot, flat, flat_mut, product, rows, rows_mut, softmax, sum,
+        add_product, dot, flat, flat_mut, product, rows, rows_mut, set_product,
+        softmax, sum,
     };
-    use super::{Float, Matrix, Vector, exp, general_mat_mul};
+    use super::{Float, Matrix, Vector, exp};
 
     /// A linear layer: `y = x·W + b`.
     #[derive(Clone, Debug, PartialEq)]
@@ -631,27 +657,197 @@ pub mod transformer_block {
             let shape = (x.nrows(), self.bias.len());
             let mut y = Matrix::zeros(shape); // [N, out]
             y += &self.bias;
-            general_mat_mul(1.0, &x, &self.weight, 1.0, &mut y);
+            add_product(1.0, &x, &self.weight, &mut y);
             (y, LinearCache { x })
         }
     }
 
     impl Linear {
-        /// `dW += xᵀ·dy`, `db += Σₙ dyₙ`, and returns `dx = dy·Wᵀ`.
+        /// Adds `xᵀ·dy` to `dW` and `Σₙ dyₙ` to `db`; returns `dx = dy·Wᵀ`.
         pub fn backward(
             &self,
             cache: &LinearCache,
             dy: &Matrix,
             grad: &mut Linear,
         ) -> Matrix {
-            general_mat_mul(1.0, &cache.x.t(), dy, 1.0, &mut grad.weight);
+            add_product(1.0, &cache.x.t(), dy, &mut grad.weight);
             grad.bias += &dy.sum_axis(Axis(0));
             product(dy, &self.weight.t()) // [N, in]
         }
     }
 
-    /// Layer normalization: each row loses its mean and its size, and gets learned
-    /// ones instead.
+    /// How many queries [`attend`] works on together.
+    const TILE: usize = 32;
+
+    /// One head of one window: `A = softmax(q·kᵀ/√D)`, `y = A·v`.
+    pub fn attend(
+        q: &ArrayRef2<Float>,
+        k: &ArrayRef2<Float>,
+        v: &ArrayRef2<Float>,
+        att: &mut ArrayRef2<Float>,
+        y: &mut ArrayRef2<Float>,
+    ) {
+        let scale = 1.0 / (q.ncols() as Float).sqrt();
+        let first = k.nrows() - q.nrows(); // the position of the first query
+        for start in (0..q.nrows()).step_by(TILE) {
+            let end = q.nrows().min(start + TILE);
+            let (queries, keys) = (s![start..end, ..], s![..first + end, ..]);
+            att.slice_mut(s![start..end, first + end..]).fill(0.0);
+            let mut tile = att.slice_mut(s![start..end, ..first + end]);
+            set_product(scale, &q.slice(queries), &k.slice(keys).t(), &mut tile);
+            for (i, mut scores) in tile.outer_iter_mut().enumerate() {
+                let position = first + start + i;
+                let (past, future) =
+                    flat_mut(&mut scores).split_at_mut(position + 1);
+                softmax(past);
+                future.fill(0.0);
+            }
+            let y = &mut y.slice_mut(queries);
+            set_product(1.0, &tile, &v.slice(keys), y);
+        }
+    }
+
+    /// Backpropagation through a softmax, row by row: from `dA` to
+    /// `dS = A∘(dA − ⟨A, dA⟩)`.
+    fn softmax_backward(att: &ArrayRef2<Float>, da: Matrix) -> Matrix {
+        let mut ds = da;
+        for (p, row) in att.outer_iter().zip(rows_mut(&mut ds)) {
+            let p = flat(&p);
+            let mean = dot(p, row); // of dA, weighted by the probabilities
+            for (ds_j, p_j) in row.iter_mut().zip(p) {
+                *ds_j = p_j * (*ds_j - mean);
+            }
+        }
+        ds
+    }
+
+    /// Adds to `dV` the product `Aᵀ·dY`, and, with `dA = dY·Vᵀ` taken back through
+    /// the softmax to `dS`, to `dQ` and `dK` the products `dS·K/√D` and `dSᵀ·Q/√D`.
+    #[allow(clippy::too_many_arguments)] // three tensors, and their gradients
+    fn attend_backward(
+        q: &ArrayRef2<Float>,
+        k: &ArrayRef2<Float>,
+        v: &ArrayRef2<Float>,
+        att: &ArrayRef2<Float>,
+        dy: &ArrayRef2<Float>,
+        dq: &mut ArrayRef2<Float>,
+        dk: &mut ArrayRef2<Float>,
+        dv: &mut ArrayRef2<Float>,
+    ) {
+        let scale = 1.0 / (q.ncols() as Float).sqrt();
+        for start in (0..q.nrows()).step_by(TILE) {
+            let end = q.nrows().min(start + TILE);
+            let (queries, keys) = (s![start..end, ..], s![..end, ..]);
+            let tile = att.slice(s![start..end, ..end]);
+            let dy = dy.slice(queries);
+            add_product(1.0, &tile.t(), &dy, &mut dv.slice_mut(keys));
+            let da = product(&dy, &v.slice(keys).t()); // [end − start, end]
+            let ds = softmax_backward(&tile, da);
+            add_product(scale, &ds, &k.slice(keys), &mut dq.slice_mut(queries));
+            add_product(scale, &ds.t(), &q.slice(queries), &mut dk.slice_mut(keys));
+        }
+    }
+
+    /// Multi-head causal self-attention: in every head, each position compares its
+    /// query with the keys of all positions up to its own, and takes the mean of
+    /// their values, weighted by how well they match.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct CausalSelfAttention {
+        /// Heads, `H`.
+        pub n_head: usize,
+        /// Queries, keys and values of all heads in one product, `[C, 3C]`.
+        pub qkv: Linear,
+        /// Mixes what the heads found, `[C, C]`.
+        pub proj: Linear,
+    }
+
+    /// What [`CausalSelfAttention::backward`] needs.
+    #[derive(Clone, Debug)]
+    pub struct AttentionCache {
+        qkv_in: LinearCache,
+        qkv: Matrix, // [N, 3C]
+        att: Matrix, // [B·H·T, T]
+        proj_in: LinearCache,
+    }
+
+    impl CausalSelfAttention {
+        /// Weights from `N(0, 0.02²)`; those of the output, which adds to the
+        /// residual stream, from `N(0, proj_std²)`.
+        pub fn new(
+            n_embd: usize,
+            n_head: usize,
+            proj_std: Float,
+            rng: &mut impl Rng,
+        ) -> Self {
+            let qkv = Linear::new(n_embd, 3 * n_embd, INIT_STD, rng);
+            let proj = Linear::new(n_embd, n_embd, proj_std, rng);
+            Self { n_head, qkv, proj }
+        }
+    }
+
+    impl CausalSelfAttention {
+        /// In each window and head, `y = softmax(q·kᵀ/√D)·v`; the heads side by
+        /// side, `[N, C]`, then pass through `proj`.
+        pub fn forward(&self, x: Matrix, t: usize) -> (Matrix, AttentionCache) {
+            let (n, c) = x.dim();
+            assert_eq!(n % t, 0, "attention: {n} rows are no windows of {t}");
+            assert_eq!(c % self.n_head, 0, "attention: heads must divide {c}");
+            let d = c / self.n_head;
+            let (qkv, qkv_in) = self.qkv.forward(x); // [N, 3C]
+            let (q, kv) = qkv.view().split_at(Axis(1), c);
+            let (k, v) = kv.split_at(Axis(1), c); // [N, C], as q
+            let mut att = Matrix::zeros((n * self.n_head, t)); // [B·H·T, T]
+            let mut y = Matrix::zeros((n, c)); // [N, C]
+            let squares = att.axis_chunks_iter_mut(Axis(0), t); // [T, T] each
+            for (i, mut att) in squares.enumerate() {
+                let (row, column) = (i / self.n_head * t, i % self.n_head * d);
+                let at = s![row..row + t, column..column + d]; // [T, D]
+                let (q, k, v) = (q.slice(at), k.slice(at), v.slice(at));
+                attend(&q, &k, &v, &mut att, &mut y.slice_mut(at));
+            }
+            let (y, proj_in) = self.proj.forward(y);
+            (y, AttentionCache { qkv_in, qkv, att, proj_in })
+        }
+    }
+
+    impl CausalSelfAttention {
+        /// The same from the last step to the first: `proj`, every head of every
+        /// window, `qkv`.
+        pub fn backward(
+            &self,
+            cache: &AttentionCache,
+            dy: &Matrix,
+            grad: &mut CausalSelfAttention,
+        ) -> Matrix {
+            let AttentionCache { qkv_in, qkv, att, proj_in } = cache;
+            let dy = self.proj.backward(proj_in, dy, &mut grad.proj); // [N, C]
+            let ((n, c), t) = (dy.dim(), att.ncols());
+            let d = c / self.n_head;
+            let (q, kv) = qkv.view().split_at(Axis(1), c);
+            let (k, v) = kv.split_at(Axis(1), c); // [N, C], as q
+            let mut dqkv = Matrix::zeros((n, 3 * c)); // [N, 3C]
+            let (mut dq, dkv) = dqkv.view_mut().split_at(Axis(1), c);
+            let (mut dk, mut dv) = dkv.split_at(Axis(1), c); // [N, C], as dq
+            for (i, att) in att.axis_chunks_iter(Axis(0), t).enumerate() {
+                let (row, column) = (i / self.n_head * t, i % self.n_head * d);
+                let at = s![row..row + t, column..column + d]; // [T, D]
+                attend_backward(
+                    &q.slice(at),
+                    &k.slice(at),
+                    &v.slice(at),
+                    &att,
+                    &dy.slice(at),
+                    &mut dq.slice_mut(at),
+                    &mut dk.slice_mut(at),
+                    &mut dv.slice_mut(at),
+                );
+            }
+            self.qkv.backward(qkv_in, &dqkv, &mut grad.qkv)
+        }
+    }
+
+    /// Layer normalization: each row loses its mean and its standard deviation, and
+    /// gets learned ones instead.
     #[derive(Clone, Debug, PartialEq)]
     pub struct LayerNorm {
         /// The gain `γ`, `[C]`.
@@ -688,9 +884,9 @@ pub mod transformer_block {
                 let mean = sum(row) / c;
                 row.iter_mut().for_each(|x| *x -= mean);
                 let variance = dot(row, row) / c;
-                let scale = 1.0 / (variance + Self::EPSILON).sqrt();
-                row.iter_mut().for_each(|x| *x *= scale);
-                rstd.push(scale);
+                let one_over_std = 1.0 / (variance + Self::EPSILON).sqrt();
+                row.iter_mut().for_each(|x| *x *= one_over_std);
+                rstd.push(one_over_std);
             }
             let y = &x_hat * &self.weight + &self.bias; // [N, C]
             (y, LayerNormCache { x_hat, rstd })
@@ -698,8 +894,8 @@ pub mod transformer_block {
     }
 
     impl LayerNorm {
-        /// `dγ += Σₙ dy·x̂`, `dβ += Σₙ dy`, and, with `g = dy·γ` and `⟨·⟩` the mean
-        /// over a row, returns `dx = (g − ⟨g⟩ − x̂·⟨g·x̂⟩) / σ`.
+        /// Adds `Σₙ dy·x̂` to `dγ` and `Σₙ dy` to `dβ`; with `g = γ·dy` and `⟨·⟩`
+        /// the mean over a row, returns `dx = (g − ⟨g⟩ − x̂·⟨g·x̂⟩) / σ`.
         pub fn backward(
             &self,
             cache: &LayerNormCache,
@@ -712,187 +908,31 @@ pub mod transformer_block {
             let normalized = rows(&cache.x_hat).zip(&cache.rstd);
             for (g, (x_hat, rstd)) in rows_mut(&mut dx).zip(normalized) {
                 let c = g.len() as Float;
-                let mean = sum(g) / c;
-                let along = dot(g, x_hat) / c;
-                for (g, x_hat) in g.iter_mut().zip(x_hat) {
-                    *g = (*g - mean - x_hat * along) * rstd;
+                let mean = sum(g) / c; // ⟨g⟩
+                let along = dot(g, x_hat) / c; // ⟨g·x̂⟩
+                for (g_j, x_hat_j) in g.iter_mut().zip(x_hat) {
+                    *g_j = (*g_j - mean - x_hat_j * along) * rstd;
                 }
             }
             dx
         }
     }
 
-    /// Multi-head causal self-attention: every position asks all positions up to
-    /// its own, and takes a weighted mean of what they offer.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct CausalSelfAttention {
-        /// Heads, `H`.
-        pub n_head: usize,
-        /// Queries, keys and values of all heads in one product, `[C, 3C]`.
-        pub qkv: Linear,
-        /// Mixes what the heads found, `[C, C]`.
-        pub proj: Linear,
-    }
-
-    /// What [`CausalSelfAttention::backward`] needs.
-    #[derive(Clone, Debug)]
-    pub struct AttentionCache {
-        t: usize,
-        qkv_in: LinearCache,
-        qkv: Matrix, // [N, 3C]
-        att: Matrix, // [B·H·T, T]
-        proj_in: LinearCache,
-    }
-
-    impl CausalSelfAttention {
-        /// Weights from `N(0, 0.02²)`; those of the output, which adds to the
-        /// residual stream, from `N(0, proj_std²)`.
-        pub fn new(
-            n_embd: usize,
-            n_head: usize,
-            proj_std: Float,
-            rng: &mut impl Rng,
-        ) -> Self {
-            let qkv = Linear::new(n_embd, 3 * n_embd, 0.02, rng);
-            let proj = Linear::new(n_embd, n_embd, proj_std, rng);
-            Self { n_head, qkv, proj }
-        }
-    }
-
-    impl CausalSelfAttention {
-        /// In each window and head, `y = softmax(q·kᵀ/√D)·v`; the heads side by
-        /// side, `[N, C]`, then pass through `proj`.
-        pub fn forward(&self, x: Matrix, t: usize) -> (Matrix, AttentionCache) {
-            let (n, c) = x.dim();
-            assert_eq!(n % t, 0, "attention: {n} rows are no windows of {t}");
-            assert_eq!(c % self.n_head, 0, "attention: heads must divide {c}");
-            let (qkv, qkv_in) = self.qkv.forward(x); // [N, 3C]
-            let mut att = Matrix::zeros((n * self.n_head, t)); // [B·H·T, T]
-            let mut y = Matrix::zeros((n, c)); // [N, C]
-            let d = c / self.n_head;
-            for (i, mut att) in att.axis_chunks_iter_mut(Axis(0), t).enumerate() {
-                // Head i mod H of window i div H, and where it lies
-                let (row, column) = (i / self.n_head * t, i % self.n_head * d);
-                let at = |left| s![row..row + t, left..left + d];
-                let parts = [0, c, 2 * c].map(|part| at(part + column));
-                let [q, k, v] = parts.map(|part| qkv.slice(part)); // [T, D] each
-                attend([&q, &k, &v], &mut att, &mut y.slice_mut(at(column)));
-            }
-            let (y, proj_in) = self.proj.forward(y);
-            (y, AttentionCache { t, qkv_in, qkv, att, proj_in })
-        }
-    }
-
-    impl CausalSelfAttention {
-        /// Back through the output projection, then every head, then `qkv`.
-        pub fn backward(
-            &self,
-            cache: &AttentionCache,
-            dy: &Matrix,
-            grad: &mut CausalSelfAttention,
-        ) -> Matrix {
-            let AttentionCache { t, qkv_in, qkv, att, proj_in } = cache;
-            let dy = self.proj.backward(proj_in, dy, &mut grad.proj); // [N, C]
-            let (n, c) = dy.dim();
-            let mut dqkv = Matrix::zeros((n, 3 * c)); // [N, 3C]
-            let d = c / self.n_head;
-            for (i, att) in att.axis_chunks_iter(Axis(0), *t).enumerate() {
-                let (row, column) = (i / self.n_head * t, i % self.n_head * d);
-                let at = |left| s![row..row + t, left..left + d];
-                let parts = [0, c, 2 * c].map(|part| at(part + column));
-                let [q, k, v] = parts.map(|part| qkv.slice(part)); // [T, D] each
-                let [dq, dk, dv] = parts;
-                let (mut dq, mut dk, mut dv) = dqkv.multi_slice_mut((dq, dk, dv));
-                let dy = dy.slice(at(column)); // [T, D]
-                let dqkv = [&mut *dq, &mut *dk, &mut *dv];
-                attend_backward([&q, &k, &v], &att, &dy, dqkv);
-            }
-            self.qkv.backward(qkv_in, &dqkv, &mut grad.qkv)
-        }
-    }
-
-    /// How many queries are worked on together in [`attend`].
-    const BLOCK: usize = 32;
-
-    /// One head looking at one window: `A = softmax(q·kᵀ/√D)`, `y = A·v`.
-    pub fn attend(
-        [q, k, v]: [&ArrayRef2<Float>; 3],
-        att: &mut ArrayRef2<Float>,
-        y: &mut ArrayRef2<Float>,
-    ) {
-        let scale = 1.0 / (q.ncols() as Float).sqrt();
-        let old = k.nrows() - q.nrows();
-        for start in (0..q.nrows()).step_by(BLOCK) {
-            let end = q.nrows().min(start + BLOCK);
-            let (queries, keys) = (s![start..end, ..], s![..old + end, ..]);
-            let mut att = att.slice_mut(s![start..end, ..old + end]);
-            let (q, k, v) = (q.slice(queries), k.slice(keys), v.slice(keys));
-            general_mat_mul(scale, &q, &k.t(), 0.0, &mut att);
-            for (i, mut scores) in att.outer_iter_mut().enumerate() {
-                let scores = flat_mut(&mut scores);
-                let (past, future) = scores.split_at_mut(old + start + i + 1);
-                softmax(past);
-                future.fill(0.0);
-            }
-            general_mat_mul(1.0, &att, &v, 0.0, &mut y.slice_mut(queries));
-        }
-    }
-
-    /// `dV = Aᵀ·dY` and `dA = dY·Vᵀ`; through the softmax, row by row,
-    /// `dS = A∘(dA − ⟨A, dA⟩)`; then `dQ = dS·K/√D` and `dK = dSᵀ·Q/√D`.
-    fn attend_backward(
-        [q, k, v]: [&ArrayRef2<Float>; 3],
-        att: &ArrayRef2<Float>,
-        dy: &ArrayRef2<Float>,
-        [dq, dk, dv]: [&mut ArrayRef2<Float>; 3],
-    ) {
-        let scale = 1.0 / (q.ncols() as Float).sqrt();
-        for start in (0..q.nrows()).step_by(BLOCK) {
-            let end = q.nrows().min(start + BLOCK);
-            let (queries, keys) = (s![start..end, ..], s![..end, ..]);
-            let att = att.slice(s![start..end, ..end]);
-            let (q, k, v) = (q.slice(queries), k.slice(keys), v.slice(keys));
-            let dy = dy.slice(queries);
-            general_mat_mul(1.0, &att.t(), &dy, 1.0, &mut dv.slice_mut(keys));
-            let mut ds = product(&dy, &v.t()); // dA, [end − start, end]
-            for (att, ds) in att.outer_iter().zip(rows_mut(&mut ds)) {
-                let att = flat(&att);
-                let mean = dot(att, ds); // the mean of dA under the weights A
-                for (att, ds) in att.iter().zip(ds) {
-                    *ds = att * (*ds - mean);
-                }
-            }
-            general_mat_mul(scale, &ds, &k, 0.0, &mut dq.slice_mut(queries));
-            general_mat_mul(scale, &ds.t(), &q, 1.0, &mut dk.slice_mut(keys));
-        }
-    }
-
-    /// `1/(1 + e⁻²ᵘ)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that
-    /// GELU lets through. It equals `(1 + tanh u) / 2`, as most write it.
-    #[inline]
-    fn gate(x: Float) -> Float {
-        1.0 / (1.0 + exp(-TWO_ROOT_TWO_OVER_PI * (x + CUBIC * x * x * x)))
-    }
-
     /// `2√(2/π)`.
-    const TWO_ROOT_TWO_OVER_PI: Float = (FRAC_2_SQRT_PI * SQRT_2) as Float;
+    const SQRT_8_OVER_PI: Float = (FRAC_2_SQRT_PI * SQRT_2) as Float;
     /// The weight of the cubic term.
     const CUBIC: Float = 0.044715;
 
-    /// GELU in its tanh form, and its slope.
-    pub fn gelu(x: Matrix) -> (Matrix, Matrix) {
-        let mut slope = x; // the memory of x
-        let y = slope.map_mut(|slope| {
-            let x = *slope;
-            let g = gate(x);
-            let inner = TWO_ROOT_TWO_OVER_PI * (1.0 + 3.0 * CUBIC * x * x); // 2u′
-            *slope = g + x * g * (1.0 - g) * inner;
-            x * g
-        });
-        (y, slope)
+    /// GELU of a number, in its tanh form, and its derivative there.
+    #[inline]
+    pub fn gelu(x: Float) -> (Float, Float) {
+        let two_u = SQRT_8_OVER_PI * (x + CUBIC * x * x * x);
+        let two_du = SQRT_8_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
+        let g = 1.0 / (1.0 + exp(-two_u));
+        (x * g, g + x * g * (1.0 - g) * two_du)
     }
 
-    /// The feed-forward network: widen four times, bend, narrow again.
+    /// The feed-forward network: four times as wide, GELU, as wide as before.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Mlp {
         /// `[C, 4C]`.
@@ -913,7 +953,7 @@ pub mod transformer_block {
         /// Weights from `N(0, 0.02²)`; those of `down`, which adds to the residual
         /// stream, from `N(0, proj_std²)`.
         pub fn new(n_embd: usize, proj_std: Float, rng: &mut impl Rng) -> Self {
-            let up = Linear::new(n_embd, 4 * n_embd, 0.02, rng);
+            let up = Linear::new(n_embd, 4 * n_embd, INIT_STD, rng);
             let down = Linear::new(4 * n_embd, n_embd, proj_std, rng);
             Self { up, down }
         }
@@ -922,8 +962,11 @@ pub mod transformer_block {
     impl Mlp {
         /// `y = down(gelu(up(x)))`.
         pub fn forward(&self, x: Matrix) -> (Matrix, MlpCache) {
-            let (h, up_in) = self.up.forward(x); // [N, 4C]
-            let (h, slope) = gelu(h);
+            let (mut h, up_in) = self.up.forward(x); // [N, 4C]
+            let mut slope = Matrix::zeros(h.dim()); // [N, 4C]
+            Zip::from(&mut h).and(&mut slope).for_each(|h, slope| {
+                (*h, *slope) = gelu(*h);
+            });
             let (y, down_in) = self.down.forward(h); // [N, C]
             (y, MlpCache { up_in, slope, down_in })
         }
@@ -952,7 +995,7 @@ pub mod transformer_block {
         pub attention: CausalSelfAttention,
         /// Before the feed-forward network.
         pub norm_2: LayerNorm,
-        /// Where each position thinks for itself.
+        /// Which works on each position by itself.
         pub mlp: Mlp,
     }
 
@@ -973,7 +1016,7 @@ pub mod transformer_block {
             n_layer: usize,
             rng: &mut impl Rng,
         ) -> Self {
-            let proj_std = 0.02 / (2.0 * n_layer as Float).sqrt();
+            let proj_std = INIT_STD / (2.0 * n_layer as Float).sqrt();
             Self {
                 norm_1: LayerNorm::new(n_embd),
                 attention: CausalSelfAttention::new(n_embd, n_head, proj_std, rng),
@@ -1002,12 +1045,12 @@ pub mod transformer_block {
         pub fn backward(
             &self,
             cache: &BlockCache,
-            dx: Matrix,
+            dy: Matrix,
             grad: &mut Block,
         ) -> Matrix {
             let BlockCache { norm_1, attention, norm_2, mlp } = cache;
-            let dh = self.mlp.backward(mlp, &dx, &mut grad.mlp);
-            let dx = dx + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);
+            let dh = self.mlp.backward(mlp, &dy, &mut grad.mlp);
+            let dx = dy + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);
             let dh = self.attention.backward(attention, &dx, &mut grad.attention);
             dx + &self.norm_1.backward(norm_1, dh, &mut grad.norm_1)
         }
@@ -1019,7 +1062,7 @@ pub mod gpt {
     //! # The GPT
     //!
     //! Embeddings, a stack of blocks, a last LayerNorm, and the token table once
-    //! more to turn vectors into scores. And the loss, its gradient, and one list
+    //! more to turn vectors into logits. And the loss, its gradient, and one list
     //! of named tensors that everything else walks.
 
     use std::fmt;
@@ -1028,26 +1071,389 @@ pub mod gpt {
     use rand::Rng;
 
     use super::embeddings::{Embeddings, EmbeddingsCache};
-    use super::orientation::{flat, flat_mut, product, rows_mut, softmax};
+    use super::orientation::{
+        add_product, flat, flat_mut, product, rows_mut, softmax,
+    };
     use super::transformer_block::{
         Block, BlockCache, CausalSelfAttention, LayerNorm, LayerNormCache, Linear,
         Mlp,
     };
-    use super::{Float, Matrix, Vector, general_mat_mul};
+    use super::{Float, Matrix, Vector};
 
     /// The five numbers that fix a model's shape.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct GptConfig {
-        /// Blocks.
+        /// Blocks, `L`.
         pub n_layer: usize,
-        /// Attention heads in each block; must divide `n_embd`.
+        /// Attention heads in each block, `H`; must divide `n_embd`.
         pub n_head: usize,
-        /// Numbers in each position's vector, `C`.
+        /// The width: numbers in each position's vector, `C`.
         pub n_embd: usize,
-        /// Positions in the longest window, `T`.
+        /// The context length: positions in the longest window, `T`.
         pub block_size: usize,
         /// Different tokens, `V`; at most 65,536.
         pub vocab_size: usize,
+    }
+
+    /// The model. Also the type of its gradient, and of the optimizer's moments:
+    /// whatever has one number for each parameter.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Gpt {
+        /// Tokens and positions to vectors; the token table is also the head.
+        pub embeddings: Embeddings,
+        /// The stack.
+        pub blocks: Vec<Block>,
+        /// The last LayerNorm, before the head.
+        pub norm: LayerNorm,
+    }
+
+    /// What [`Gpt::backward`] needs.
+    #[derive(Clone, Debug)]
+    pub struct GptCache {
+        embeddings: EmbeddingsCache,
+        blocks: Vec<BlockCache>,
+        norm: LayerNormCache,
+        x: Matrix, // [N, C], what the head sees
+    }
+
+    impl Gpt {
+        /// A new model, with weights drawn from `rng`.
+        pub fn new(
+            config: GptConfig,
+            rng: &mut impl Rng,
+        ) -> Result<Self, ConfigError> {
+            config.validate()?;
+            let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } =
+                config;
+            let embeddings = Embeddings::new(vocab_size, block_size, n_embd, rng);
+            let blocks = (0..n_layer)
+                .map(|_| Block::new(n_embd, n_head, n_layer, rng))
+                .collect();
+            Ok(Self { embeddings, blocks, norm: LayerNorm::new(n_embd) })
+        }
+    }
+
+    impl Gpt {
+        /// The logits of every token of the vocabulary, after every position.
+        pub fn forward(&self, ids: &[u16], t: usize) -> (Matrix, GptCache) {
+            let (mut x, embeddings) = self.embeddings.forward(ids, t); // [N, C]
+            let mut blocks = Vec::with_capacity(self.blocks.len());
+            for block in &self.blocks {
+                let (y, cache) = block.forward(x, t);
+                x = y;
+                blocks.push(cache);
+            }
+            let (x, norm) = self.norm.forward(&x);
+            let logits = product(&x, &self.embeddings.token.t()); // [N, V]
+            (logits, GptCache { embeddings, blocks, norm, x })
+        }
+    }
+
+    impl Gpt {
+        /// From the gradient of the loss with respect to the logits to its gradient
+        /// with respect to every parameter, which is added to `grad`.
+        pub fn backward(&self, cache: &GptCache, dlogits: &Matrix, grad: &mut Gpt) {
+            let n_layer = self.blocks.len();
+            assert_eq!(cache.blocks.len(), n_layer, "a cache for each block");
+            assert_eq!(grad.blocks.len(), n_layer, "a gradient for each block");
+            let dtoken = &mut grad.embeddings.token;
+            add_product(1.0, &dlogits.t(), &cache.x, dtoken);
+            let dx = product(dlogits, &self.embeddings.token); // [N, C]
+            let mut dx = self.norm.backward(&cache.norm, dx, &mut grad.norm);
+            for i in (0..n_layer).rev() {
+                let (block, cache) = (&self.blocks[i], &cache.blocks[i]);
+                dx = block.backward(cache, dx, &mut grad.blocks[i]);
+            }
+            let embeddings = &mut grad.embeddings;
+            self.embeddings.backward(&cache.embeddings, &dx, embeddings);
+        }
+    }
+
+    /// The loss, and its gradient with respect to the logits: with
+    /// `p = softmax(z)`,
+    /// `ℓ = scale·Σₙ −ln p[n, targetₙ]` and `dz = scale·(p − y)`, where row `n` of
+    /// `y` is one at `targetₙ` and zero elsewhere.
+    pub fn cross_entropy(
+        logits: Matrix,
+        targets: &[u16],
+        scale: Float,
+    ) -> (Float, Matrix) {
+        assert_eq!(logits.nrows(), targets.len(), "one target for each row");
+        let mut loss = 0.0;
+        let mut dlogits = logits;
+        for (row, &target) in rows_mut(&mut dlogits).zip(targets) {
+            let target = usize::from(target);
+            let logit = row[target];
+            let log_sum = softmax(row); // from here on, row holds p
+            loss += log_sum - logit; // −ln p[target]
+            row[target] -= 1.0; // p − y
+            row.iter_mut().for_each(|dz| *dz *= scale);
+        }
+        (scale * loss, dlogits)
+    }
+
+    impl Gpt {
+        /// The mean loss over a batch of windows, in nats per token.
+        pub fn loss(&self, inputs: &[u16], targets: &[u16], t: usize) -> Float {
+            let (logits, _) = self.forward(inputs, t);
+            cross_entropy(logits, targets, 1.0 / inputs.len() as Float).0
+        }
+    }
+
+    impl Gpt {
+        /// Returns `scale` times the *sum* of the losses of a batch, and adds the
+        /// gradient of that to `grad`: a large batch can come in parts.
+        pub fn accumulate(
+            &self,
+            inputs: &[u16],
+            targets: &[u16],
+            t: usize,
+            scale: Float,
+            grad: &mut Gpt,
+        ) -> Float {
+            let (logits, cache) = self.forward(inputs, t);
+            let (loss, dlogits) = cross_entropy(logits, targets, scale);
+            self.backward(&cache, &dlogits, grad);
+            loss
+        }
+    }
+
+    impl Gpt {
+        /// The mean loss over a batch, and its gradient.
+        pub fn loss_and_grad(
+            &self,
+            inputs: &[u16],
+            targets: &[u16],
+            t: usize,
+        ) -> (Float, Gpt) {
+            let mut grad = self.zeros_like();
+            let scale = 1.0 / inputs.len() as Float;
+            let loss = self.accumulate(inputs, targets, t, scale, &mut grad);
+            (loss, grad)
+        }
+    }
+
+    impl Gpt {
+        /// The five numbers, read off the tensors.
+        pub fn config(&self) -> GptConfig {
+            let (vocab_size, n_embd) = self.embeddings.token.dim();
+            GptConfig {
+                n_layer: self.blocks.len(),
+                n_head: self.blocks.first().map_or(1, |b| b.attention.n_head),
+                n_embd,
+                block_size: self.embeddings.position.nrows(),
+                vocab_size,
+            }
+        }
+    }
+
+    impl Gpt {
+        /// A model of zeros: an empty gradient, or one to be filled.
+        pub fn zeros(config: GptConfig) -> Gpt {
+            let GptConfig { n_layer, n_head, n_embd: c, block_size, vocab_size } =
+                config;
+            let linear = |inputs, outputs| Linear {
+                weight: Matrix::zeros((inputs, outputs)),
+                bias: Vector::zeros(outputs),
+            };
+            let norm =
+                || LayerNorm { weight: Vector::zeros(c), bias: Vector::zeros(c) };
+            let block = |_| Block {
+                norm_1: norm(),
+                attention: CausalSelfAttention {
+                    n_head,
+                    qkv: linear(c, 3 * c),
+                    proj: linear(c, c),
+                },
+                norm_2: norm(),
+                mlp: Mlp { up: linear(c, 4 * c), down: linear(4 * c, c) },
+            };
+            let embeddings = Embeddings {
+                token: Matrix::zeros((vocab_size, c)),
+                position: Matrix::zeros((block_size, c)),
+            };
+            let blocks = (0..n_layer).map(block).collect();
+            Gpt { embeddings, blocks, norm: norm() }
+        }
+
+        /// A model of the same shape, all zeros.
+        pub fn zeros_like(&self) -> Gpt {
+            Gpt::zeros(self.config())
+        }
+    }
+
+    /// One tensor of a model: what it is called and what it holds.
+    #[derive(Clone, Debug)]
+    pub struct Tensor<Data> {
+        /// The path of its field.
+        pub name: TensorName,
+        /// `[rows, columns]` of a matrix, `[C]` of a bias or a gain.
+        pub shape: IxDyn,
+        /// Its numbers, row by row: a slice, shared or exclusive.
+        pub data: Data,
+    }
+
+    /// A tensor's name: the path of its field.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct TensorName {
+        /// The block, for a tensor that belongs to one.
+        pub block: Option<usize>,
+        /// The field, in the block or in the model.
+        pub field: &'static str,
+    }
+
+    impl fmt::Display for TensorName {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self.block {
+                Some(block) => write!(f, "blocks.{block}.{}", self.field),
+                None => write!(f, "{}", self.field),
+            }
+        }
+    }
+
+    fn tensor<'a, D: Dimension>(
+        block: Option<usize>,
+        field: &'static str,
+        array: &'a ArrayRef<Float, D>,
+    ) -> Tensor<&'a [Float]> {
+        let shape = array.raw_dim().into_dyn();
+        Tensor { name: TensorName { block, field }, shape, data: flat(array) }
+    }
+
+    fn tensor_mut<'a, D: Dimension>(
+        block: Option<usize>,
+        field: &'static str,
+        array: &'a mut ArrayRef<Float, D>,
+    ) -> Tensor<&'a mut [Float]> {
+        let shape = array.raw_dim().into_dyn();
+        Tensor { name: TensorName { block, field }, shape, data: flat_mut(array) }
+    }
+
+    // `Gpt::tensors` and `Gpt::tensors_mut`, written once: `$tensor` lists an
+    // array, borrowed as `$model` is. The patterns name every field, so that none
+    // can be forgotten.
+    macro_rules! list_tensors {
+        ($model:ident, $tensor:ident) => {{
+            let Gpt { embeddings, blocks, norm } = $model;
+            let Embeddings { token, position } = embeddings;
+            let mut all = Vec::with_capacity(4 + 12 * blocks.len());
+            all.push($tensor(None, "embeddings.token", token));
+            all.push($tensor(None, "embeddings.position", position));
+            for (i, block) in blocks.into_iter().enumerate() {
+                let Block { norm_1, attention, norm_2, mlp } = block;
+                let CausalSelfAttention { n_head: _, qkv, proj } = attention;
+                let Mlp { up, down } = mlp;
+                let i = Some(i);
+                let LayerNorm { weight, bias } = norm_1;
+                all.push($tensor(i, "norm_1.weight", weight));
+                all.push($tensor(i, "norm_1.bias", bias));
+                let Linear { weight, bias } = qkv;
+                all.push($tensor(i, "attention.qkv.weight", weight));
+                all.push($tensor(i, "attention.qkv.bias", bias));
+                let Linear { weight, bias } = proj;
+                all.push($tensor(i, "attention.proj.weight", weight));
+                all.push($tensor(i, "attention.proj.bias", bias));
+                let LayerNorm { weight, bias } = norm_2;
+                all.push($tensor(i, "norm_2.weight", weight));
+                all.push($tensor(i, "norm_2.bias", bias));
+                let Linear { weight, bias } = up;
+                all.push($tensor(i, "mlp.up.weight", weight));
+                all.push($tensor(i, "mlp.up.bias", bias));
+                let Linear { weight, bias } = down;
+                all.push($tensor(i, "mlp.down.weight", weight));
+                all.push($tensor(i, "mlp.down.bias", bias));
+            }
+            let LayerNorm { weight, bias } = norm;
+            all.push($tensor(None, "norm.weight", weight));
+            all.push($tensor(None, "norm.bias", bias));
+            all
+        }};
+    }
+
+    impl Gpt {
+        /// Every tensor, always in the same order: the two tables, the blocks from
+        /// the first to the last, the final norm.
+        pub fn tensors(&self) -> Vec<Tensor<&[Float]>> {
+            list_tensors!(self, tensor)
+        }
+
+        /// [`tensors`](Gpt::tensors), to be changed.
+        pub fn tensors_mut(&mut self) -> Vec<Tensor<&mut [Float]>> {
+            list_tensors!(self, tensor_mut)
+        }
+    }
+
+    impl Gpt {
+        /// How many numbers the model learns.
+        pub fn num_params(&self) -> usize {
+            self.tensors().iter().map(|tensor| tensor.data.len()).sum()
+        }
+
+        /// Sets every number to zero, before the next gradient is added up.
+        pub fn fill_with_zeros(&mut self) {
+            for tensor in self.tensors_mut() {
+                tensor.data.fill(0.0);
+            }
+        }
+    }
+
+    impl GptConfig {
+        /// Two layers of width 64: trains in seconds, and generates poor verse.
+        pub fn quick(vocab_size: usize) -> Self {
+            Self { n_layer: 2, n_head: 2, n_embd: 64, block_size: 32, vocab_size }
+        }
+
+        /// Four layers of width 128: trains in about a minute on two cores.
+        pub fn standard(vocab_size: usize) -> Self {
+            Self { n_layer: 4, n_head: 4, n_embd: 128, block_size: 64, vocab_size }
+        }
+
+        /// Four layers of width 256 with a context of 256: trains in about an hour
+        /// on two cores, and is made for a text of a megabyte.
+        pub fn long(vocab_size: usize) -> Self {
+            Self { n_layer: 4, n_head: 4, n_embd: 256, block_size: 256, vocab_size }
+        }
+    }
+
+    impl GptConfig {
+        /// Parameters of such a model, `C·(V + T + 2) + L·(12·C² + 13·C)`, or
+        /// `None` if they would take more than all addressable memory.
+        pub fn checked_num_params(&self) -> Option<usize> {
+            let c = self.n_embd;
+            let block = c.checked_mul(12)?.checked_add(13)?.checked_mul(c)?;
+            let rows = self.vocab_size.checked_add(self.block_size)?;
+            let rest = rows.checked_add(2)?.checked_mul(c)?;
+            let params = self.n_layer.checked_mul(block)?.checked_add(rest)?;
+            let most = isize::MAX as usize / size_of::<Float>();
+            (params <= most).then_some(params)
+        }
+    }
+
+    impl GptConfig {
+        /// Checks that the five numbers describe a model.
+        pub fn validate(&self) -> Result<(), ConfigError> {
+            let sizes = [
+                ("n_layer", self.n_layer),
+                ("n_head", self.n_head),
+                ("n_embd", self.n_embd),
+                ("block_size", self.block_size),
+                ("vocab_size", self.vocab_size),
+            ];
+            if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+                return Err(ConfigError::Zero(name));
+            }
+            let Self { n_head, n_embd, vocab_size, .. } = *self;
+            if n_embd % n_head != 0 {
+                return Err(ConfigError::HeadsDoNotDivide { n_head, n_embd });
+            }
+            if vocab_size > 1 << 16 {
+                return Err(ConfigError::VocabularyTooLarge(vocab_size));
+            }
+            match self.checked_num_params() {
+                Some(_) => Ok(()),
+                None => Err(ConfigError::TooLarge),
+            }
+        }
     }
 
     /// Why a [`GptConfig`] describes no model.
@@ -1094,362 +1500,15 @@ pub mod gpt {
     }
 
     impl std::error::Error for ConfigError {}
-
-    impl GptConfig {
-        /// Checks that the five numbers describe a model.
-        pub fn validate(&self) -> Result<(), ConfigError> {
-            let sizes = [
-                ("n_layer", self.n_layer),
-                ("n_head", self.n_head),
-                ("n_embd", self.n_embd),
-                ("block_size", self.block_size),
-                ("vocab_size", self.vocab_size),
-            ];
-            if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-                return Err(ConfigError::Zero(name));
-            }
-            let Self { n_head, n_embd, vocab_size, .. } = *self;
-            if n_embd % n_head != 0 {
-                return Err(ConfigError::HeadsDoNotDivide { n_head, n_embd });
-            }
-            if vocab_size > 1 << 16 {
-                return Err(ConfigError::VocabularyTooLarge(vocab_size));
-            }
-            self.num_params().map(|_| ()).ok_or(ConfigError::TooLarge)
-        }
-    }
-
-    impl GptConfig {
-        /// Parameters of such a model, `C·(V + T) + L·(12·C² + 13·C) + 2·C`, or
-        /// `None` if they would take more than all addressable memory.
-        pub fn num_params(&self) -> Option<usize> {
-            let c = self.n_embd;
-            let tables = self.vocab_size.checked_add(self.block_size)?;
-            let block = c.checked_mul(12)?.checked_add(13)?.checked_mul(c)?;
-            let blocks = self.n_layer.checked_mul(block)?;
-            let all = c.checked_mul(tables.checked_add(2)?)?.checked_add(blocks)?;
-            all.checked_mul(size_of::<Float>())
-                .filter(|&bytes| bytes <= isize::MAX as usize)
-                .map(|_| all)
-        }
-    }
-
-    /// The model. Also the type of its gradient, and of the optimizer's moments:
-    /// whatever there is one number of for every parameter.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Gpt {
-        /// Tokens and positions to vectors; the token table is also the head.
-        pub embeddings: Embeddings,
-        /// The stack.
-        pub blocks: Vec<Block>,
-        /// The last LayerNorm, before the head.
-        pub norm: LayerNorm,
-    }
-
-    /// What [`Gpt::backward`] needs.
-    #[derive(Clone, Debug)]
-    pub struct GptCache {
-        embeddings: EmbeddingsCache,
-        blocks: Vec<BlockCache>,
-        norm: LayerNormCache,
-        x: Matrix, // [N, C], what the head sees
-    }
-
-    impl Gpt {
-        /// A new model, with weights drawn from `rng`.
-        pub fn new(
-            config: GptConfig,
-            rng: &mut impl Rng,
-        ) -> Result<Self, ConfigError> {
-            config.validate()?;
-            let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } =
-                config;
-            let embeddings = Embeddings::new(vocab_size, block_size, n_embd, rng);
-            let blocks = (0..n_layer)
-                .map(|_| Block::new(n_embd, n_head, n_layer, rng))
-                .collect();
-            Ok(Self { embeddings, blocks, norm: LayerNorm::new(n_embd) })
-        }
-    }
-
-    impl Gpt {
-        /// The five numbers, read off the tensors.
-        pub fn config(&self) -> GptConfig {
-            let (vocab_size, n_embd) = self.embeddings.token.dim();
-            GptConfig {
-                n_layer: self.blocks.len(),
-                n_head: self.blocks.first().map_or(1, |b| b.attention.n_head),
-                n_embd,
-                block_size: self.embeddings.position.nrows(),
-                vocab_size,
-            }
-        }
-    }
-
-    impl Gpt {
-        /// Scores every token of the vocabulary as the successor of every position.
-        pub fn forward(&self, ids: &[u16], t: usize) -> (Matrix, GptCache) {
-            let (mut x, embeddings) = self.embeddings.forward(ids, t); // [N, C]
-            let mut blocks = Vec::with_capacity(self.blocks.len());
-            for block in &self.blocks {
-                let (y, cache) = block.forward(x, t);
-                x = y;
-                blocks.push(cache);
-            }
-            let (x, norm) = self.norm.forward(&x);
-            let logits = product(&x, &self.embeddings.token.t()); // [N, V]
-            (logits, GptCache { embeddings, blocks, norm, x })
-        }
-    }
-
-    impl Gpt {
-        /// From the slope of the loss along every logit to its slope along every
-        /// parameter, which is added to `grad`.
-        pub fn backward(&self, cache: &GptCache, dlogits: &Matrix, grad: &mut Gpt) {
-            let dtoken = &mut grad.embeddings.token;
-            general_mat_mul(1.0, &dlogits.t(), &cache.x, 1.0, dtoken);
-            let dx = product(dlogits, &self.embeddings.token); // [N, C]
-            let mut dx = self.norm.backward(&cache.norm, dx, &mut grad.norm);
-            let blocks = self.blocks.iter().zip(&cache.blocks);
-            for ((block, cache), grad) in blocks.zip(&mut grad.blocks).rev() {
-                dx = block.backward(cache, dx, grad);
-            }
-            let embeddings = &mut grad.embeddings;
-            self.embeddings.backward(&cache.embeddings, &dx, embeddings);
-        }
-    }
-
-    /// The loss, and its slope along every logit: with `p = softmax(z)`,
-    /// `ℓ = scale·Σₙ −ln p[n, targetₙ]` and `dz = scale·(p − y)`, where row `n` of
-    /// `y` is one at `targetₙ` and zero elsewhere.
-    pub fn cross_entropy(
-        logits: Matrix,
-        targets: &[u16],
-        scale: Float,
-    ) -> (Float, Matrix) {
-        assert_eq!(logits.nrows(), targets.len(), "one target for each row");
-        let mut loss = 0.0;
-        let mut dlogits = logits;
-        for (z, &target) in rows_mut(&mut dlogits).zip(targets) {
-            let target = usize::from(target);
-            let score = z[target];
-            loss += softmax(z) - score;
-            z[target] -= 1.0;
-            z.iter_mut().for_each(|z| *z *= scale);
-        }
-        (scale * loss, dlogits)
-    }
-
-    impl Gpt {
-        /// The mean loss over a batch of windows, in nats per token.
-        pub fn loss(&self, inputs: &[u16], targets: &[u16], t: usize) -> Float {
-            let (logits, _) = self.forward(inputs, t);
-            cross_entropy(logits, targets, 1.0 / inputs.len() as Float).0
-        }
-    }
-
-    impl Gpt {
-        /// The mean loss over a batch, and its gradient.
-        pub fn loss_and_grad(
-            &self,
-            inputs: &[u16],
-            targets: &[u16],
-            t: usize,
-        ) -> (Float, Gpt) {
-            let mut grad = self.zeros_like();
-            let scale = 1.0 / inputs.len() as Float;
-            let loss = self.accumulate(inputs, targets, t, scale, &mut grad);
-            (loss, grad)
-        }
-    }
-
-    impl Gpt {
-        /// Returns `scale` times the *sum* of the losses of a batch, and adds the
-        /// gradient of that to `grad`: a large batch can come in parts.
-        pub fn accumulate(
-            &self,
-            inputs: &[u16],
-            targets: &[u16],
-            t: usize,
-            scale: Float,
-            grad: &mut Gpt,
-        ) -> Float {
-            let (logits, cache) = self.forward(inputs, t);
-            let (loss, dlogits) = cross_entropy(logits, targets, scale);
-            self.backward(&cache, &dlogits, grad);
-            loss
-        }
-    }
-
-    /// A tensor's name: the path of its field.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct TensorName {
-        /// The block, for a tensor that belongs to one.
-        pub block: Option<usize>,
-        /// The field, in the block or in the model.
-        pub field: &'static str,
-    }
-
-    impl fmt::Display for TensorName {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match self.block {
-                Some(block) => write!(f, "blocks.{block}.{}", self.field),
-                None => write!(f, "{}", self.field),
-            }
-        }
-    }
-
-    /// One tensor of a model: what it is called and what it holds.
-    #[derive(Clone, Debug)]
-    pub struct Tensor<Data> {
-        /// The path of its field.
-        pub name: TensorName,
-        /// `[rows, columns]` of a matrix, `[C]` of a bias or a gain.
-        pub shape: IxDyn,
-        /// Its numbers, row by row: a slice, shared or exclusive.
-        pub data: Data,
-    }
-
-    impl Gpt {
-        /// Every tensor, always in the same order: the two tables, the blocks from
-        /// the first to the last, the final norm.
-        pub fn tensors(&self) -> Vec<Tensor<&[Float]>> {
-            let Embeddings { token, position } = &self.embeddings;
-            let mut all = Vec::with_capacity(4 + 12 * self.blocks.len());
-            all.push(tensor(None, "embeddings.token", token));
-            all.push(tensor(None, "embeddings.position", position));
-            for (i, block) in self.blocks.iter().enumerate() {
-                let Block { norm_1, attention, norm_2, mlp } = block;
-                let CausalSelfAttention { qkv, proj, .. } = attention;
-                let i = Some(i);
-                all.extend([
-                    tensor(i, "norm_1.weight", &norm_1.weight),
-                    tensor(i, "norm_1.bias", &norm_1.bias),
-                    tensor(i, "attention.qkv.weight", &qkv.weight),
-                    tensor(i, "attention.qkv.bias", &qkv.bias),
-                    tensor(i, "attention.proj.weight", &proj.weight),
-                    tensor(i, "attention.proj.bias", &proj.bias),
-                    tensor(i, "norm_2.weight", &norm_2.weight),
-                    tensor(i, "norm_2.bias", &norm_2.bias),
-                    tensor(i, "mlp.up.weight", &mlp.up.weight),
-                    tensor(i, "mlp.up.bias", &mlp.up.bias),
-                    tensor(i, "mlp.down.weight", &mlp.down.weight),
-                    tensor(i, "mlp.down.bias", &mlp.down.bias),
-                ]);
-            }
-            all.push(tensor(None, "norm.weight", &self.norm.weight));
-            all.push(tensor(None, "norm.bias", &self.norm.bias));
-            all
-        }
-    }
-
-    impl Gpt {
-        /// [`tensors`](Gpt::tensors), to be changed.
-        pub fn tensors_mut(&mut self) -> Vec<Tensor<&mut [Float]>> {
-            let Embeddings { token, position } = &mut self.embeddings;
-            let mut all = Vec::with_capacity(4 + 12 * self.blocks.len());
-            all.push(tensor_mut(None, "embeddings.token", token));
-            all.push(tensor_mut(None, "embeddings.position", position));
-            for (i, block) in self.blocks.iter_mut().enumerate() {
-                let Block { norm_1, attention, norm_2, mlp } = block;
-                let CausalSelfAttention { qkv, proj, .. } = attention;
-                let i = Some(i);
-                all.extend([
-                    tensor_mut(i, "norm_1.weight", &mut norm_1.weight),
-                    tensor_mut(i, "norm_1.bias", &mut norm_1.bias),
-                    tensor_mut(i, "attention.qkv.weight", &mut qkv.weight),
-                    tensor_mut(i, "attention.qkv.bias", &mut qkv.bias),
-                    tensor_mut(i, "attention.proj.weight", &mut proj.weight),
-                    tensor_mut(i, "attention.proj.bias", &mut proj.bias),
-                    tensor_mut(i, "norm_2.weight", &mut norm_2.weight),
-                    tensor_mut(i, "norm_2.bias", &mut norm_2.bias),
-                    tensor_mut(i, "mlp.up.weight", &mut mlp.up.weight),
-                    tensor_mut(i, "mlp.up.bias", &mut mlp.up.bias),
-                    tensor_mut(i, "mlp.down.weight", &mut mlp.down.weight),
-                    tensor_mut(i, "mlp.down.bias", &mut mlp.down.bias),
-                ]);
-            }
-            all.push(tensor_mut(None, "norm.weight", &mut self.norm.weight));
-            all.push(tensor_mut(None, "norm.bias", &mut self.norm.bias));
-            all
-        }
-    }
-
-    impl Gpt {
-        /// A model of zeros: an empty gradient, or one to be filled.
-        pub fn zeros(config: GptConfig) -> Gpt {
-            let GptConfig { n_layer, n_head, n_embd: c, block_size, vocab_size } =
-                config;
-            let linear = |inputs, outputs| Linear {
-                weight: Matrix::zeros((inputs, outputs)),
-                bias: Vector::zeros(outputs),
-            };
-            let norm =
-                || LayerNorm { weight: Vector::zeros(c), bias: Vector::zeros(c) };
-            let block = |_| Block {
-                norm_1: norm(),
-                attention: CausalSelfAttention {
-                    n_head,
-                    qkv: linear(c, 3 * c),
-                    proj: linear(c, c),
-                },
-                norm_2: norm(),
-                mlp: Mlp { up: linear(c, 4 * c), down: linear(4 * c, c) },
-            };
-            let embeddings = Embeddings {
-                token: Matrix::zeros((vocab_size, c)),
-                position: Matrix::zeros((block_size, c)),
-            };
-            let blocks = (0..n_layer).map(block).collect();
-            Gpt { embeddings, blocks, norm: norm() }
-        }
-
-        /// A model of the same shape, all zeros.
-        pub fn zeros_like(&self) -> Gpt {
-            Gpt::zeros(self.config())
-        }
-    }
-
-    impl Gpt {
-        /// How many numbers the model learns.
-        pub fn num_params(&self) -> usize {
-            self.tensors().iter().map(|tensor| tensor.data.len()).sum()
-        }
-
-        /// Sets every number to zero, before the next gradient is added up.
-        pub fn fill_with_zeros(&mut self) {
-            for tensor in self.tensors_mut() {
-                tensor.data.fill(0.0);
-            }
-        }
-    }
-
-    fn tensor<'a, D: Dimension>(
-        block: Option<usize>,
-        field: &'static str,
-        array: &'a ArrayRef<Float, D>,
-    ) -> Tensor<&'a [Float]> {
-        let shape = array.raw_dim().into_dyn();
-        Tensor { name: TensorName { block, field }, shape, data: flat(array) }
-    }
-
-    fn tensor_mut<'a, D: Dimension>(
-        block: Option<usize>,
-        field: &'static str,
-        array: &'a mut ArrayRef<Float, D>,
-    ) -> Tensor<&'a mut [Float]> {
-        let shape = array.raw_dim().into_dyn();
-        Tensor { name: TensorName { block, field }, shape, data: flat_mut(array) }
-    }
 }
 
 #[rustfmt::skip]
 pub mod training {
     //! # Training
     //!
-    //! Batches of random windows, the gradient of a batch on several threads,
-    //! clipping, AdamW, a learning rate that rises and falls, the mean of the
-    //! weights along the way, and a loop that reports how it goes.
+    //! Batches of random windows, AdamW, a learning rate that rises and falls,
+    //! gradient clipping, the mean of the weights along the way, the gradient of a
+    //! batch on several threads, and a loop that reports how it goes.
 
     use std::f64::consts::PI;
     use std::fmt;
@@ -1459,14 +1518,20 @@ pub mod training {
     use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
     use rayon::prelude::*;
 
-    use super::gpt::{Gpt, Tensor, TensorName};
+    use super::gpt::{Gpt, GptConfig, Tensor, TensorName};
     use super::orientation::dot;
     use super::{Float, Matrix};
 
-    /// Cuts a sequence in two: the first nine tenths to train on, the rest to
-    /// validate with. Nothing is shuffled, so no window straddles the cut.
+    /// The most tokens that [`split`] keeps for validation: enough to tell two
+    /// losses apart by a hundredth of a nat.
+    pub const MAX_VALIDATION: usize = 200_000;
+
+    /// Cuts a sequence in two: a training set, and a validation set of the last
+    /// tenth, or of the last [`MAX_VALIDATION`] if that is less. Nothing is
+    /// shuffled, so no window straddles the cut.
     pub fn split<T>(data: &[T]) -> (&[T], &[T]) {
-        data.split_at(data.len() - data.len().div_ceil(10))
+        let validation = data.len().div_ceil(10).min(MAX_VALIDATION);
+        data.split_at(data.len() - validation)
     }
 
     /// Windows of text, and for each position the token that follows it.
@@ -1504,85 +1569,21 @@ pub mod training {
         }
     }
 
-    /// Into how many shards a batch is cut, at most.
-    pub const SHARDS: usize = 4;
-
-    /// About how many positions of a shard go through the model together.
-    pub const PIECE: usize = 512; // positions
-
-    /// The mean loss over a batch; its gradient is left in `grads[0]`.
-    pub fn sharded_loss_and_grad(
-        model: &Gpt,
-        batch: &Batch,
-        grads: &mut Vec<Gpt>,
-    ) -> Float {
-        let Batch { inputs, targets, t } = batch;
-        assert_eq!(inputs.len(), targets.len(), "one target for each input");
-        let shard = (inputs.len() / t).div_ceil(SHARDS).max(1) * t;
-        let piece = (PIECE / t).max(1) * t; // whole windows, like a shard
-        let shards = inputs.len().div_ceil(shard).max(1);
-        grads.resize_with(shards, || model.zeros_like());
-        let scale = 1.0 / inputs.len() as Float;
-        let losses: Vec<Float> = inputs
-            .par_chunks(shard)
-            .zip(targets.par_chunks(shard))
-            .zip(grads.par_iter_mut())
-            .map(|((inputs, targets), grad)| {
-                grad.fill_with_zeros();
-                let pieces = inputs.chunks(piece).zip(targets.chunks(piece));
-                pieces.map(|(x, y)| model.accumulate(x, y, *t, scale, grad)).sum()
-            })
-            .collect();
-        if let Some((first, others)) = grads.split_first_mut() {
-            add_in_order(first, others);
-        }
-        losses.iter().sum()
-    }
-
-    /// `first += others[0] + others[1] + …`, each tensor by one thread.
-    fn add_in_order(first: &mut Gpt, others: &[Gpt]) {
-        let others: Vec<_> = others.iter().map(|other| other.tensors()).collect();
-        let sums = first.tensors_mut().into_par_iter().enumerate();
-        sums.for_each(|(i, sum)| {
-            for other in &others {
-                for (sum, term) in sum.data.iter_mut().zip(other[i].data) {
-                    *sum += term;
-                }
-            }
-        });
-    }
-
-    /// Shortens a gradient that is longer than `max_norm` to that length, and
-    /// returns the length it had: the root of the sum of squares over *all*
-    /// parameters, so that its direction stays.
-    pub fn clip(grad: &mut Gpt, max_norm: Float) -> Float {
-        let squares: Vec<Float> = grad
-            .tensors()
-            .into_par_iter()
-            .map(|tensor| tensor.data.chunks(1024).map(|x| dot(x, x)).sum())
-            .collect();
-        let norm = squares.iter().sum::<Float>().sqrt();
-        if norm > max_norm {
-            let scale = max_norm / norm;
-            grad.tensors_mut().into_par_iter().for_each(|tensor| {
-                tensor.data.iter_mut().for_each(|x| *x *= scale);
-            });
-        }
-        norm
-    }
-
     /// AdamW: steps of a size that hardly depends on the gradient's, and a decay
     /// of the weights beside it.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct AdamW {
         /// How long the mean gradient remembers, `β₁`.
         pub beta1: Float,
         /// How long the mean square remembers, `β₂`.
         pub beta2: Float,
-        /// Keeps a parameter without gradient from a division by zero.
-        pub epsilon: Float,
-        /// `λ`: the share of a weight that is lost per unit of learning rate.
+        /// `λ`: the fraction of a weight that is lost per unit of learning rate.
         pub weight_decay: Float,
+    }
+
+    /// What AdamW remembers of the gradients so far.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Moments {
         /// The running mean of the gradient, `m`.
         pub mean: Gpt,
         /// The running mean of its square, `v`.
@@ -1591,22 +1592,23 @@ pub mod training {
         pub steps: i32,
     }
 
-    impl AdamW {
-        /// `β₁ = 0.9`, `β₂ = 0.99`, `ε = 1e-8`, decay 0.1, and no memory yet.
+    impl Default for AdamW {
+        fn default() -> Self {
+            Self { beta1: 0.9, beta2: 0.99, weight_decay: 0.1 }
+        }
+    }
+
+    impl Moments {
+        /// No memory yet, in the shape of `model`.
         pub fn new(model: &Gpt) -> Self {
-            Self {
-                beta1: 0.9,
-                beta2: 0.99,
-                epsilon: 1e-8,
-                weight_decay: 0.1,
-                mean: model.zeros_like(),
-                square: model.zeros_like(),
-                steps: 0,
-            }
+            Self { mean: model.zeros_like(), square: model.zeros_like(), steps: 0 }
         }
     }
 
     impl AdamW {
+        /// `ε`, which keeps a parameter without gradient from a division by zero.
+        pub const EPSILON: Float = 1e-8;
+
         /// Whether a tensor decays: matrices do, and both embedding tables are
         /// matrices; biases and gains, of one dimension, do not.
         pub fn decays<Data>(tensor: &Tensor<Data>) -> bool {
@@ -1617,15 +1619,22 @@ pub mod training {
     impl AdamW {
         /// One step: with `g` the gradient, `t` the number of this step and
         /// `λ = 0` for what does not decay,
-        pub fn step(&mut self, model: &mut Gpt, grad: &Gpt, lr: Float) {
-            self.steps += 1;
-            let &mut Self { beta1, beta2, epsilon, weight_decay, steps, .. } = self;
-            let mean_scale = 1.0 / (1.0 - beta1.powi(steps));
-            let square_scale = 1.0 / (1.0 - beta2.powi(steps));
-            let moments = (self.mean.tensors_mut(), self.square.tensors_mut());
-            let tensors =
-                (model.tensors_mut(), grad.tensors(), moments.0, moments.1);
-            tensors.into_par_iter().for_each(|(weight, grad, mean, square)| {
+        pub fn step(
+            &self,
+            moments: &mut Moments,
+            model: &mut Gpt,
+            grad: &Gpt,
+            lr: Float,
+        ) {
+            let Self { beta1, beta2, weight_decay } = *self;
+            let Moments { mean, square, steps } = moments;
+            *steps += 1;
+            let mean_scale = 1.0 / (1.0 - beta1.powi(*steps));
+            let square_scale = 1.0 / (1.0 - beta2.powi(*steps));
+            let weights = model.tensors_mut().into_par_iter();
+            let moments = (mean.tensors_mut(), square.tensors_mut());
+            let tensors = weights.zip(grad.tensors()).zip(moments);
+            tensors.for_each(|((weight, grad), (mean, square))| {
                 assert_eq!(weight.shape, grad.shape, "{}", weight.name);
                 assert_eq!(weight.shape, mean.shape, "{}", weight.name);
                 let decays = Self::decays(&weight);
@@ -1635,7 +1644,7 @@ pub mod training {
                 for ((w, &g), (m, v)) in weights.zip(moments) {
                     *m = beta1 * *m + (1.0 - beta1) * g;
                     *v = beta2 * *v + (1.0 - beta2) * g * g;
-                    let scale = (*v * square_scale).sqrt() + epsilon;
+                    let scale = (*v * square_scale).sqrt() + Self::EPSILON;
                     *w = keep * *w - lr * (*m * mean_scale) / scale;
                 }
             });
@@ -1657,6 +1666,13 @@ pub mod training {
     }
 
     impl LrSchedule {
+        /// Rises to `max_lr` over a tenth of the steps, or over 100 if that is
+        /// less, and falls to a tenth of it.
+        pub fn new(max_lr: Float, steps: usize) -> Self {
+            let (min_lr, warmup) = (max_lr / 10.0, (steps / 10).min(100));
+            Self { max_lr, min_lr, warmup, steps }
+        }
+
         /// The rate of step `step`, which counts from zero.
         pub fn at(&self, step: usize) -> Float {
             if step < self.warmup {
@@ -1673,43 +1689,23 @@ pub mod training {
         }
     }
 
-    /// The mean of the models along the last part of a run, whichever step it has
-    /// come to.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Average {
-        /// The mean; until the first update, the model that it was given.
-        pub model: Gpt,
-        /// Over which part of the steps so far, `p`: from 0 for the last model
-        /// alone to 1 for all of them alike.
-        pub part: Float,
-        /// Models taken in, `n`.
-        pub steps: usize,
-    }
-
-    impl Average {
-        /// A mean of no model yet, in the shape of `model`.
-        pub fn new(model: Gpt, part: Float) -> Result<Self, TrainError> {
-            if !(0.0..=1.0).contains(&part) {
-                let (name, problem) = ("average", "must be from 0 to 1");
-                return Err(TrainError::Setting { name, problem });
-            }
-            Ok(Self { model, part, steps: 0 })
-        }
-
-        /// Takes in the next model `w`: `a ← a + s·(w − a)` with the share
-        /// `s = (2 − p) / (p·n + 2 − 2p)`.
-        pub fn update(&mut self, model: &Gpt) {
-            self.steps += 1;
-            let (p, n) = (self.part, self.steps as Float);
-            let share = (2.0 - p) / (p * n + 2.0 - 2.0 * p);
-            let tensors = (self.model.tensors_mut(), model.tensors());
-            tensors.into_par_iter().for_each(|(mean, weight)| {
-                assert_eq!(mean.shape, weight.shape, "{}", mean.name);
-                for (a, w) in mean.data.iter_mut().zip(weight.data) {
-                    *a += share * (w - *a);
-                }
+    /// Shortens a gradient that is longer than `max_norm` to that length, and
+    /// returns the length it had: the root of the sum of squares over *all*
+    /// parameters, so that its direction stays.
+    pub fn clip_grad_norm(grad: &mut Gpt, max_norm: Float) -> Float {
+        let squares: Vec<Float> = grad
+            .tensors()
+            .into_par_iter()
+            .map(|tensor| tensor.data.chunks(1024).map(|x| dot(x, x)).sum())
+            .collect();
+        let norm = squares.iter().sum::<Float>().sqrt();
+        if norm > max_norm {
+            let scale = max_norm / norm;
+            grad.tensors_mut().into_par_iter().for_each(|tensor| {
+                tensor.data.iter_mut().for_each(|x| *x *= scale);
             });
         }
+        norm
     }
 
     /// The mean loss over the whole of `data`, in nats per token.
@@ -1731,58 +1727,395 @@ pub mod training {
         Ok(losses.iter().sum::<f64>() / last as f64)
     }
 
-    /// How to train.
+    /// The mean of the models along the last part of a run, whichever step it has
+    /// come to.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Average {
+        /// The mean; until the first update, the model that it was given.
+        pub model: Gpt,
+        /// Models taken in, `n`.
+        pub steps: usize,
+    }
+
+    impl Average {
+        /// A mean of no model yet, in the shape of `model`.
+        pub fn new(model: Gpt) -> Self {
+            Self { model, steps: 0 }
+        }
+
+        /// Takes in the next model `w`: `a ← a + s·(w − a)` with
+        /// `s = (2 − p) / (p·n + 2 − 2p)`.
+        pub fn update(&mut self, model: &Gpt, part: Float) {
+            self.steps += 1;
+            let (p, n) = (part, self.steps as Float);
+            let share = (2.0 - p) / (p * n + 2.0 - 2.0 * p);
+            let tensors = (self.model.tensors_mut(), model.tensors());
+            tensors.into_par_iter().for_each(|(mean, weight)| {
+                assert_eq!(mean.shape, weight.shape, "{}", mean.name);
+                for (a, w) in mean.data.iter_mut().zip(weight.data) {
+                    *a += share * (w - *a);
+                }
+            });
+        }
+    }
+
+    /// What finds the loss of a batch and its gradient.
+    pub trait Gradients {
+        /// The mean loss over `batch`, in nats per token, and its gradient.
+        fn compute(&mut self, model: &Gpt, batch: &Batch) -> (Float, &mut Gpt);
+    }
+
+    /// [`Gradients`] on the threads of one machine (data parallelism).
+    #[derive(Clone, Debug)]
+    pub struct ShardedGradients {
+        shards: usize,
+        grads: Vec<Gpt>, // one for each shard
+    }
+
+    /// About how many positions of a shard go through the model together.
+    pub const PIECE: usize = 512; // positions
+
+    impl ShardedGradients {
+        /// For batches that are cut into `shards` shards (at least one), or one for
+        /// each window if they have fewer windows.
+        pub fn new(shards: usize) -> Self {
+            Self { shards: shards.max(1), grads: Vec::new() }
+        }
+    }
+
+    impl Gradients for ShardedGradients {
+        fn compute(&mut self, model: &Gpt, batch: &Batch) -> (Float, &mut Gpt) {
+            let Batch { inputs, targets, t } = batch;
+            assert_eq!(inputs.len(), targets.len(), "one target for each input");
+            let shard = (inputs.len() / t).div_ceil(self.shards).max(1) * t;
+            let piece = (PIECE / t).max(1) * t; // whole windows, like a shard
+            let shards = inputs.len().div_ceil(shard).max(1);
+            self.grads.resize_with(shards, || model.zeros_like());
+            let scale = 1.0 / inputs.len() as Float;
+            let shards = self.grads.par_iter_mut().enumerate();
+            let losses = shards.map(|(i, grad)| {
+                grad.fill_with_zeros();
+                let rows = i * shard..inputs.len().min((i + 1) * shard);
+                let (inputs, targets) = (&inputs[rows.clone()], &targets[rows]);
+                let pieces = inputs.chunks(piece).zip(targets.chunks(piece));
+                pieces.map(|(x, y)| model.accumulate(x, y, *t, scale, grad)).sum()
+            });
+            let losses: Vec<Float> = losses.collect();
+            add_in_order(&mut self.grads);
+            (losses.iter().sum(), &mut self.grads[0])
+        }
+    }
+
+    /// `grads[0] += grads[1] + grads[2] + …`, each tensor by one thread.
+    fn add_in_order(grads: &mut [Gpt]) {
+        let Some((first, others)) = grads.split_first_mut() else { return };
+        let others: Vec<_> = others.iter().map(|other| other.tensors()).collect();
+        let sums = first.tensors_mut().into_par_iter().enumerate();
+        sums.for_each(|(i, sum)| {
+            for other in &others {
+                for (sum, term) in sum.data.iter_mut().zip(other[i].data) {
+                    *sum += term;
+                }
+            }
+        });
+    }
+
+    /// Sequence-length warm-up: in the first steps of a run, shorter windows, and
+    /// as many more of them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct SequenceWarmup {
+        /// Positions in each window, from 1 to the model's `block_size`.
+        pub length: usize,
+        /// Steps that are taken with them; 0 for none.
+        pub steps: usize,
+    }
+
+    impl SequenceWarmup {
+        /// No step with shorter windows.
+        pub const NONE: Self = Self { length: 1, steps: 0 };
+    }
+
+    /// How to train: all that a run is told before its first step.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct TrainConfig {
         /// Windows in a batch, `B`.
         pub batch_size: usize,
         /// Learning rate and number of steps.
         pub schedule: LrSchedule,
-        /// Longest gradient that is not shortened.
+        /// Shorter windows at the beginning.
+        pub sequence_warmup: SequenceWarmup,
+        /// How a gradient becomes a step.
+        pub optimizer: AdamW,
+        /// The longest gradient that is not clipped.
         pub max_norm: Float,
+        /// Over which part of the steps so far the weights are averaged, `p`: 0
+        /// for the last weights alone, 1 for all of them alike.
+        pub average: Float,
         /// Steps from one evaluation to the next.
         pub eval_interval: usize,
+        /// Shards that a batch is cut into, each for one thread. More threads than
+        /// shards are of no use; another number of shards changes the last digits.
+        pub shards: usize,
         /// From which the random numbers of the batches follow.
         pub seed: u64,
     }
 
-    /// For the first steps of a run: shorter windows, and as many more of them.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct ShortWindows {
-        /// Positions in each, from 1 to the model's `block_size`.
-        pub t: usize,
-        /// Steps that are taken with them.
-        pub steps: usize,
+    /// For [`GptConfig::standard`] and the sonnets.
+    impl Default for TrainConfig {
+        fn default() -> Self {
+            Self {
+                batch_size: 16,
+                schedule: LrSchedule::new(3e-3, 1500),
+                sequence_warmup: SequenceWarmup::NONE,
+                optimizer: AdamW::default(),
+                max_norm: 1.0,
+                average: 0.1,
+                eval_interval: 150,
+                shards: 4,
+                seed: 1337,
+            }
+        }
     }
 
-    /// A run in progress: everything that the next step depends on, and what it
-    /// has to show.
+    impl TrainConfig {
+        /// For [`GptConfig::quick`].
+        pub fn quick() -> Self {
+            Self {
+                schedule: LrSchedule::new(4e-3, 400),
+                eval_interval: 100,
+                ..Self::default()
+            }
+        }
+
+        /// For [`GptConfig::long`].
+        pub fn long() -> Self {
+            Self {
+                batch_size: 8,
+                schedule: LrSchedule::new(2e-3, 18_000),
+                optimizer: AdamW { weight_decay: 2.0, ..AdamW::default() },
+                eval_interval: 500,
+                ..Self::default()
+            }
+        }
+    }
+
+    impl TrainConfig {
+        /// The most steps, of a run, of its warm-up or between two evaluations, and
+        /// the most windows in a batch: sums of two of them fit where counts do.
+        pub const MAX_COUNT: usize = (1 << 30) - 1;
+
+        /// The most shards: each has a gradient of its own.
+        pub const MAX_SHARDS: usize = 1024;
+
+        /// Refuses settings that cannot work, for a model of these sizes.
+        pub fn validate(&self, model: &GptConfig) -> Result<(), TrainError> {
+            let LrSchedule { max_lr, min_lr, warmup, steps } = self.schedule;
+            let AdamW { beta1, beta2, weight_decay } = self.optimizer;
+            let most = Self::MAX_COUNT;
+            count("batch_size", self.batch_size, 1, most)?;
+            count("steps", steps, 0, most)?;
+            count("warmup", warmup, 0, most)?;
+            not_negative("lr", max_lr)?;
+            not_negative("min_lr", min_lr)?;
+            let SequenceWarmup { length, steps } = self.sequence_warmup;
+            count("short_length", length, 1, model.block_size)?;
+            count("short_steps", steps, 0, most)?;
+            below_one("beta1", beta1)?;
+            below_one("beta2", beta2)?;
+            not_negative("weight_decay", weight_decay)?;
+            let norm = self.max_norm;
+            check("max_norm", norm, norm > 0.0, "must be above 0")?;
+            let part = self.average;
+            let is_part = (0.0..=1.0).contains(&part);
+            check("average", part, is_part, "must be from 0 to 1")?;
+            count("eval_interval", self.eval_interval, 1, most)?;
+            count("shards", self.shards, 1, Self::MAX_SHARDS)
+        }
+    }
+
+    /// A number that must be within bounds.
+    fn count(
+        name: &'static str,
+        n: usize,
+        least: usize,
+        most: usize,
+    ) -> Result<(), TrainError> {
+        let wanted = format!("must be from {least} to {most}");
+        check(name, n, (least..=most).contains(&n), &wanted)
+    }
+
+    fn not_negative(name: &'static str, x: Float) -> Result<(), TrainError> {
+        check(name, x, x.is_finite() && x >= 0.0, "must be a number, not negative")
+    }
+
+    fn below_one(name: &'static str, x: Float) -> Result<(), TrainError> {
+        let holds = (0.0..1.0).contains(&x);
+        check(name, x, holds, "must be at least 0 and below 1")
+    }
+
+    fn check(
+        name: &'static str,
+        value: impl fmt::Display,
+        holds: bool,
+        wanted: &str,
+    ) -> Result<(), TrainError> {
+        if holds {
+            return Ok(());
+        }
+        let (value, problem) = (value.to_string(), wanted.to_owned());
+        Err(TrainError::Setting { name, value, problem })
+    }
+
+    impl TrainConfig {
+        /// About how many bytes of memory training takes, on the threads of the
+        /// present pool: the weights, perhaps their mean, two moments and a gradient
+        /// for each shard; and what the shards in progress keep for their backward
+        /// pass.
+        pub fn memory(&self, model: &GptConfig) -> f64 {
+            let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } =
+                *model;
+            let params = model.checked_num_params().unwrap_or(usize::MAX) as f64;
+            let models = if self.average > 0.0 { 4.0 } else { 3.0 };
+            // While windows are shorter, there are more of them
+            let SequenceWarmup { length, steps } = self.sequence_warmup;
+            let shortest = if steps > 0 { length } else { block_size };
+            let tokens = self.batch_size.saturating_mul(block_size);
+            let shards = (tokens / shortest.max(1)).min(self.shards);
+            let windows = self.batch_size.div_ceil(self.shards.max(1));
+            let piece = windows.min((PIECE / block_size.max(1)).max(1));
+            let threads = shards.min(rayon::current_num_threads()) as f64;
+            let positions = piece as f64 * block_size as f64;
+            let c = n_embd as f64;
+            let block = 16.0 * c + n_head as f64 * block_size as f64 + 2.0; // its cache
+            let working = 8.0 * c; // and, of one block, the gradients in between
+            let head = 2.0 * c + 2.0 * vocab_size as f64;
+            let row = n_layer as f64 * block + working + head;
+            let numbers =
+                params * (models + shards as f64) + threads * positions * row;
+            numbers * size_of::<Float>() as f64
+        }
+    }
+
+    /// A run in progress: everything that the next step depends on, and what the
+    /// run has to show.
     #[derive(Debug)]
-    pub struct Trainer {
+    pub struct Trainer<G = ShardedGradients> {
         /// The model as it is now.
         pub model: Gpt,
-        /// The optimizer with its moments.
-        pub optimizer: AdamW,
-        /// How to train.
-        pub config: TrainConfig,
+        /// What the optimizer remembers.
+        pub moments: Moments,
+        /// The mean of the models so far, if the settings ask for one.
+        pub average: Option<Average>,
         /// Steps taken.
         pub step: usize,
-        /// The random stream that batches are drawn from.
+        /// The random stream that batches are sampled from.
         pub rng: ChaCha8Rng,
         /// Sum and number of the batches' losses since the last evaluation.
         pub losses: (f64, usize),
         /// The lowest validation loss so far, in nats per token.
         pub best: Option<f64>,
-        /// The mean of the models so far, if the caller has asked for one; `None`
-        /// at first.
-        pub average: Option<Average>,
-        /// Shorter windows to begin with, if the caller has asked for them; `None`
-        /// at first.
-        pub short: Option<ShortWindows>,
-        /// What finds the loss and gradient of a batch:
-        /// [`sharded_loss_and_grad`], unless many machines share the work.
-        pub gradient: fn(&Gpt, &Batch, &mut Vec<Gpt>) -> Float,
-        grads: Vec<Gpt>, // one for each shard, kept for its memory
+        /// What finds the gradient of a batch.
+        pub gradients: G,
+        config: TrainConfig,
+    }
+
+    impl Trainer {
+        /// Prepares a run.
+        pub fn new(model: Gpt, config: TrainConfig) -> Result<Self, TrainError> {
+            config.validate(&model.config())?;
+            let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+            rng.set_stream(1); // stream 0 is for the weights
+            Ok(Self {
+                moments: Moments::new(&model),
+                average: (config.average > 0.0)
+                    .then(|| Average::new(model.clone())),
+                step: 0,
+                rng,
+                losses: (0.0, 0),
+                best: None,
+                gradients: ShardedGradients::new(config.shards),
+                config,
+                model,
+            })
+        }
+
+        /// The same run, with its gradients found by something else.
+        pub fn with_gradients<G: Gradients>(self, gradients: G) -> Trainer<G> {
+            let Self { model, moments, average, step, rng, .. } = self;
+            let Self { losses, best, config, .. } = self;
+            Trainer {
+                model,
+                moments,
+                average,
+                step,
+                rng,
+                losses,
+                best,
+                gradients,
+                config,
+            }
+        }
+    }
+
+    impl<G> Trainer<G> {
+        /// How the run is trained.
+        pub fn config(&self) -> &TrainConfig {
+            &self.config
+        }
+
+        /// Goes on with other settings.
+        pub fn reconfigure(
+            &mut self,
+            config: TrainConfig,
+        ) -> Result<(), TrainError> {
+            config.validate(&self.model.config())?;
+            let (old, step) = (self.config, self.step);
+            let fixed = |was: u64| format!("the run began with {was}; keep it");
+            let TrainConfig { seed, shards, .. } = config;
+            check("seed", seed, seed == old.seed, &fixed(old.seed))?;
+            let same = shards == old.shards;
+            check("shards", shards, same, &fixed(old.shards as u64))?;
+            let had = old.sequence_warmup.steps;
+            let wanted = config.sequence_warmup.steps;
+            let ahead = step <= had && step < wanted;
+            let same = config.sequence_warmup == old.sequence_warmup;
+            let end = match had {
+                0 => "it has had no short windows".to_owned(),
+                end => format!("its short windows end at step {end}"),
+            };
+            let problem = format!(
+                "the run is at step {step}, and {end}; an end can be moved only \
+                 if it is ahead, and stay ahead"
+            );
+            check("short_steps", wanted, same || ahead, &problem)?;
+            self.average = match self.average.take() {
+                _ if config.average == 0.0 => None,
+                None => Some(Average::new(self.model.clone())),
+                average => average,
+            };
+            self.config = config;
+            Ok(())
+        }
+    }
+
+    impl<G> Trainer<G> {
+        /// Samples the windows of the next step from `data`.
+        fn next_batch(&mut self, data: &[u16]) -> Result<Batch, TrainError> {
+            let TrainConfig { batch_size, sequence_warmup, .. } = self.config;
+            let context = self.model.embeddings.position.nrows();
+            let short = self.step < sequence_warmup.steps;
+            let t = if short { sequence_warmup.length } else { context };
+            Batch::random(data, batch_size * context / t, t, &mut self.rng)
+        }
+    }
+
+    /// Fills the rows from `t` on, which no window of `t` positions has reached,
+    /// with copies of those before: `row[p] = row[p mod t]`.
+    fn repeat_positions(table: &mut Matrix, t: usize) {
+        for p in t..table.nrows() {
+            let earlier = table.row(p - t).to_owned();
+            table.row_mut(p).assign(&earlier);
+        }
     }
 
     /// What one step did.
@@ -1796,6 +2129,50 @@ pub mod training {
         pub grad_norm: Float,
         /// The learning rate.
         pub lr: Float,
+    }
+
+    impl<G: Gradients> Trainer<G> {
+        /// Samples a batch from `data` and takes one step.
+        pub fn take_step(
+            &mut self,
+            data: &[u16],
+        ) -> Result<StepReport, TrainError> {
+            let config = self.config;
+            let batch = self.next_batch(data)?;
+            let model = &mut self.model;
+            let (loss, grad) = self.gradients.compute(model, &batch);
+            let grad_norm = clip_grad_norm(grad, config.max_norm);
+            if !loss.is_finite() || !grad_norm.is_finite() {
+                let tensor = first_non_finite(model).or(first_non_finite(grad));
+                return Err(TrainError::NonFinite { step: self.step, tensor });
+            }
+            let lr = config.schedule.at(self.step);
+            config.optimizer.step(&mut self.moments, model, grad, lr);
+            self.step += 1;
+            let SequenceWarmup { length, steps } = config.sequence_warmup;
+            if self.step == steps {
+                repeat_positions(&mut model.embeddings.position, length);
+            }
+            if let Some(average) = &mut self.average {
+                average.update(model, config.average);
+            }
+            Ok(StepReport { step: self.step - 1, loss, grad_norm, lr })
+        }
+    }
+
+    /// The first tensor that holds something that is not a finite number.
+    fn first_non_finite(model: &Gpt) -> Option<TensorName> {
+        let mut tensors = model.tensors().into_iter();
+        let bad = tensors.find(|tensor| !tensor.data.iter().all(|x| x.is_finite()));
+        bad.map(|tensor| tensor.name)
+    }
+
+    impl<G> Trainer<G> {
+        /// What the run has to show: the mean of its models if it keeps one, and
+        /// the model as it is now if not.
+        pub fn result(&self) -> &Gpt {
+            self.average.as_ref().map_or(&self.model, |average| &average.model)
+        }
     }
 
     /// What one evaluation found.
@@ -1820,133 +2197,14 @@ pub mod training {
         Evaluation(Evaluation),
     }
 
-    impl TrainConfig {
-        /// The most steps, of a run, of its warm-up or between two evaluations, and
-        /// the most windows in a batch: sums of two of them fit where counts do.
-        pub const MOST: usize = (1 << 30) - 1;
-
-        /// Refuses settings that cannot work.
-        pub fn validate(&self) -> Result<(), TrainError> {
-            let LrSchedule { max_lr, min_lr, warmup, steps } = self.schedule;
-            let few = |name, n: usize| (name, "must be at least 1", n == 0);
-            let many =
-                |name, n: usize| (name, "must be below 2^30", n > Self::MOST);
-            let rate = |lr: Float| {
-                let wrong = !lr.is_finite() || lr < 0.0;
-                ("lr", "must be a number, not negative", wrong)
-            };
-            let no_norm = self.max_norm.is_nan() || self.max_norm <= 0.0;
-            let checks = [
-                few("batch_size", self.batch_size),
-                many("batch_size", self.batch_size),
-                few("eval_interval", self.eval_interval),
-                many("eval_interval", self.eval_interval),
-                many("warmup", warmup),
-                many("steps", steps),
-                rate(max_lr),
-                rate(min_lr),
-                ("max_norm", "must be above 0", no_norm),
-            ];
-            match checks.into_iter().find(|(_, _, wrong)| *wrong) {
-                Some((name, problem, _)) => {
-                    Err(TrainError::Setting { name, problem })
-                }
-                None => Ok(()),
-            }
-        }
-    }
-
-    impl Trainer {
-        /// Prepares a run.
-        pub fn new(model: Gpt, config: TrainConfig) -> Result<Self, TrainError> {
-            config.validate()?;
-            let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-            rng.set_stream(1); // stream 0 is for the weights
-            Ok(Self {
-                optimizer: AdamW::new(&model),
-                model,
-                config,
-                step: 0,
-                rng,
-                losses: (0.0, 0),
-                best: None,
-                average: None,
-                short: None,
-                gradient: sharded_loss_and_grad,
-                grads: Vec::new(),
-            })
-        }
-    }
-
-    impl Trainer {
-        /// Draws the windows of the next step from `data`.
-        fn next_batch(&mut self, data: &[u16]) -> Result<Batch, TrainError> {
-            let context = self.model.embeddings.position.nrows();
-            let short = self.short.filter(|short| self.step < short.steps);
-            let t = short.map_or(context, |short| short.t);
-            if t == 0 || t > context {
-                let (name, problem) = ("short.t", "must be from 1 to block_size");
-                return Err(TrainError::Setting { name, problem });
-            }
-            let windows = self.config.batch_size * context / t;
-            Batch::random(data, windows, t, &mut self.rng)
-        }
-    }
-
-    /// Fills the rows from `t` on, which no window of `t` positions has reached,
-    /// with copies of those before: `row[p] = row[p mod t]`.
-    fn repeat_positions(table: &mut Matrix, t: usize) {
-        for p in t..table.nrows() {
-            let earlier = table.row(p - t).to_owned();
-            table.row_mut(p).assign(&earlier);
-        }
-    }
-
-    impl Trainer {
-        /// Draws a batch from `data` and takes one step.
-        pub fn take_step(
-            &mut self,
-            data: &[u16],
-        ) -> Result<StepReport, TrainError> {
-            let TrainConfig { schedule, max_norm, .. } = self.config;
-            let batch = self.next_batch(data)?;
-            let (model, grads) = (&mut self.model, &mut self.grads);
-            let loss = (self.gradient)(model, &batch, grads);
-            let grad = &mut grads[0];
-            let grad_norm = clip(grad, max_norm);
-            if !loss.is_finite() || !grad_norm.is_finite() {
-                let tensor = first_non_finite(model).or(first_non_finite(grad));
-                return Err(TrainError::NonFinite { step: self.step, tensor });
-            }
-            let lr = schedule.at(self.step);
-            self.optimizer.step(model, grad, lr);
-            self.step += 1;
-            if let Some(short) = self.short.filter(|it| it.steps == self.step) {
-                repeat_positions(&mut model.embeddings.position, short.t);
-            }
-            if let Some(average) = &mut self.average {
-                average.update(model);
-            }
-            Ok(StepReport { step: self.step - 1, loss, grad_norm, lr })
-        }
-    }
-
-    impl Trainer {
-        /// What the run has to show: the mean of its models if it keeps one, and
-        /// the model as it is now if not.
-        pub fn result(&self) -> &Gpt {
-            self.average.as_ref().map_or(&self.model, |average| &average.model)
-        }
-    }
-
-    impl Trainer {
+    impl<G: Gradients> Trainer<G> {
         /// Trains to the end of the schedule, and evaluates its result before the
         /// first step, every `eval_interval` steps and after the last.
         pub fn run(
             &mut self,
             train: &[u16],
             validation: &[u16],
-            mut observe: impl FnMut(&Trainer, Event) -> ControlFlow<()>,
+            mut observe: impl FnMut(&Self, Event) -> ControlFlow<()>,
         ) -> Result<(), TrainError> {
             loop {
                 let finished = self.step >= self.config.schedule.steps;
@@ -1975,13 +2233,6 @@ pub mod training {
         }
     }
 
-    /// The first tensor that holds something that is not a finite number.
-    fn first_non_finite(model: &Gpt) -> Option<TensorName> {
-        let mut tensors = model.tensors().into_iter();
-        let bad = tensors.find(|tensor| !tensor.data.iter().all(|x| x.is_finite()));
-        bad.map(|tensor| tensor.name)
-    }
-
     /// Why a run cannot start or go on.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub enum TrainError {
@@ -1996,8 +2247,10 @@ pub mod training {
         Setting {
             /// Which.
             name: &'static str,
-            /// What it has to be.
-            problem: &'static str,
+            /// What it is.
+            value: String,
+            /// What it has to be, or why it cannot be that.
+            problem: String,
         },
         /// The loss or its gradient is infinite or not a number.
         NonFinite {
@@ -2018,7 +2271,9 @@ pub mod training {
                     "the data has {tokens} tokens, but one window and what follows \
                      it take {needed}; give more text or a smaller block_size"
                 ),
-                Self::Setting { name, problem } => write!(f, "{name} {problem}"),
+                Self::Setting { name, value, problem } => {
+                    write!(f, "{name} {value}: {problem}")
+                }
                 Self::NonFinite { step, tensor } => {
                     write!(
                         f,
@@ -2040,21 +2295,22 @@ pub mod training {
 pub mod generation {
     //! # Generation
     //!
-    //! The model scores every token; a sampler picks one; it is appended, and the
-    //! next one is scored. A cache of keys and values spares the model from reading
-    //! the whole text anew for every character.
+    //! The model predicts the next token; a sampler chooses one; it is appended, and
+    //! the model predicts again. A cache of keys and values spares it from reading
+    //! the whole text again for every character.
 
     use std::fmt;
 
     use ndarray::s;
     use rand::{Rng, RngExt};
 
+    use super::embeddings::Embeddings;
     use super::gpt::Gpt;
-    use super::orientation::{flat, product, softmax};
+    use super::orientation::{flat, max, product, softmax};
     use super::transformer_block::{CausalSelfAttention, attend};
     use super::{Float, Matrix};
 
-    /// How to pick a token from scores: which may be picked, and how boldly.
+    /// How to choose a token from the logits.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct Sampler {
         temperature: Float,
@@ -2062,7 +2318,7 @@ pub mod generation {
     }
 
     impl Sampler {
-        /// A sampler that divides scores by `temperature` and keeps the `top_k`
+        /// A sampler that divides the logits by `temperature` and keeps the `top_k`
         /// highest, or all of them.
         pub fn new(
             temperature: Float,
@@ -2079,36 +2335,46 @@ pub mod generation {
     }
 
     impl Sampler {
-        /// The candidates and their probabilities, the most likely first.
+        /// The candidates and their probabilities, the most likely first; among
+        /// equals, the smaller id.
         pub fn distribution(&self, logits: &[Float]) -> Vec<(u16, Float)> {
-            assert!(!logits.is_empty(), "a sampler needs scores to choose from");
-            let mut order: Vec<u16> = (0..=u16::MAX).take(logits.len()).collect();
-            let score = |id: &u16| logits[usize::from(*id)];
-            let by_score =
-                |a: &u16, b: &u16| score(b).total_cmp(&score(a)).then(a.cmp(b));
-            let k = self.top_k.unwrap_or(usize::MAX);
-            let k = if self.temperature == 0.0 { 1 } else { k };
-            if k < order.len() {
-                order.select_nth_unstable_by(k - 1, by_score);
-                order.truncate(k);
+            let mut candidates = self.candidates(logits);
+            candidates.sort_by(|(a, p), (b, q)| q.total_cmp(p).then(a.cmp(b)));
+            candidates
+        }
+    }
+
+    impl Sampler {
+        /// The same in the order of their ids, which takes no sorting of the whole
+        /// vocabulary.
+        fn candidates(&self, logits: &[Float]) -> Vec<(u16, Float)> {
+            assert!(!logits.is_empty(), "a sampler needs logits to choose from");
+            let logit = |id: &u16| logits[usize::from(*id)];
+            let by_logit =
+                |a: &u16, b: &u16| logit(b).total_cmp(&logit(a)).then(a.cmp(b));
+            let ids = (0..=u16::MAX).take(logits.len());
+            if self.temperature == 0.0 {
+                let highest = ids.min_by(by_logit);
+                return highest.map(|id| (id, 1.0)).into_iter().collect();
             }
-            order.sort_unstable_by(by_score);
-            let highest = score(&order[0]);
-            let mut probs = vec![1.0; order.len()]; // right where k is 1
-            if k > 1 {
-                for (p, id) in probs.iter_mut().zip(&order) {
-                    *p = (score(id) - highest) / self.temperature;
-                }
-                softmax(&mut probs);
+            let mut ids: Vec<u16> = ids.collect();
+            if let Some(k) = self.top_k.filter(|&k| k < ids.len()) {
+                ids.select_nth_unstable_by(k - 1, by_logit); // the k highest first
+                ids.truncate(k);
+                ids.sort_unstable();
             }
-            order.into_iter().zip(probs).collect()
+            let highest = max(logits); // first, so that a tiny T overflows nothing
+            let scaled = |id: &u16| (logit(id) - highest) / self.temperature;
+            let mut probs: Vec<Float> = ids.iter().map(scaled).collect();
+            softmax(&mut probs);
+            ids.into_iter().zip(probs).collect()
         }
     }
 
     impl Sampler {
         /// Draws an id with those probabilities.
         pub fn sample(&self, logits: &[Float], rng: &mut impl Rng) -> u16 {
-            let candidates = self.distribution(logits);
+            let candidates = self.candidates(logits);
             let mut left = rng.random::<f64>();
             for &(id, p) in &candidates {
                 left -= f64::from(p);
@@ -2116,24 +2382,25 @@ pub mod generation {
                     return id;
                 }
             }
-            candidates[0].0 // rounding left a crumb: the most likely takes it
+            candidates[candidates.len() - 1].0 // rounding left a crumb
         }
     }
 
-    /// The keys and values of every position read so far.
+    /// The keys and values of every position that a model has read so far.
     #[derive(Clone, Debug)]
-    pub struct KvCache {
+    pub struct KvCache<'a> {
+        model: &'a Gpt,
         keys: Vec<Matrix>,   // for each block, [block_size, C]
         values: Vec<Matrix>, // for each block, [block_size, C]
         len: usize,          // positions filled
     }
 
-    impl KvCache {
+    impl<'a> KvCache<'a> {
         /// An empty cache for `model`.
-        pub fn new(model: &Gpt) -> Self {
+        pub fn new(model: &'a Gpt) -> Self {
             let room = |_| Matrix::zeros(model.embeddings.position.dim());
             let rooms = || model.blocks.iter().map(room).collect();
-            Self { keys: rooms(), values: rooms(), len: 0 }
+            Self { model, keys: rooms(), values: rooms(), len: 0 }
         }
 
         /// Positions read so far.
@@ -2152,23 +2419,20 @@ pub mod generation {
         }
     }
 
-    impl KvCache {
-        /// Reads `ids` after what has been read before, and returns the scores of
+    impl KvCache<'_> {
+        /// Reads `ids` after what has been read before, and returns the logits of
         /// what follows the last of them, `[V]`.
-        pub fn extend(&mut self, model: &Gpt, ids: &[u16]) -> Vec<Float> {
-            let positions = &model.embeddings.position;
+        pub fn extend(&mut self, ids: &[u16]) -> Vec<Float> {
+            let Embeddings { token, position } = &self.model.embeddings;
             let new = self.len..self.len + ids.len();
             assert!(!ids.is_empty(), "the cache needs at least one token to read");
-            assert!(
-                new.end <= positions.nrows(),
-                "the window is full: clear first"
-            );
-            let mut x = positions.slice(s![new.clone(), ..]).to_owned(); // [N, C]
-            for (mut x, &id) in x.rows_mut().into_iter().zip(ids) {
-                x += &model.embeddings.token.row(usize::from(id));
+            assert!(new.end <= position.nrows(), "the window is full: clear first");
+            let mut x = position.slice(s![new.clone(), ..]).to_owned(); // [N, C]
+            for (mut row, &id) in x.rows_mut().into_iter().zip(ids) {
+                row += &token.row(usize::from(id));
             }
             let caches = self.keys.iter_mut().zip(&mut self.values);
-            for (block, (keys, values)) in model.blocks.iter().zip(caches) {
+            for (block, (keys, values)) in self.model.blocks.iter().zip(caches) {
                 let (h, _) = block.norm_1.forward(&x);
                 x += &attend_cached(&block.attention, h, keys, values, self.len);
                 let (h, _) = block.norm_2.forward(&x);
@@ -2177,13 +2441,13 @@ pub mod generation {
             }
             self.len = new.end;
             let last = x.slice(s![-1.., ..]).to_owned(); // [1, C]
-            let (x, _) = model.norm.forward(&last);
-            flat(&product(&x, &model.embeddings.token.t())).to_vec()
+            let (last, _) = self.model.norm.forward(&last);
+            flat(&product(&last, &token.t())).to_vec()
         }
     }
 
-    /// Attention of new positions over all up to their own, of which the first
-    /// `old` are in the cache; the new ones are added to it.
+    /// Attention of new positions over all up to their own. The keys and values of
+    /// the first `old` are in the cache; those of the new ones are added to it.
     fn attend_cached(
         attention: &CausalSelfAttention,
         x: Matrix,
@@ -2197,25 +2461,25 @@ pub mod generation {
         let new = s![old..old + n, ..];
         keys.slice_mut(new).assign(&qkv.slice(s![.., c..2 * c]));
         values.slice_mut(new).assign(&qkv.slice(s![.., 2 * c..]));
+        let mut att = Matrix::zeros((n, old + n));
         let mut y = Matrix::zeros((n, c));
         for left in (0..c).step_by(d) {
-            let head = s![..old + n, left..left + d];
-            let q = qkv.slice(s![.., left..left + d]);
-            let mut att = Matrix::zeros((n, old + n));
-            let mut y = y.slice_mut(s![.., left..left + d]);
-            attend([&q, &keys.slice(head), &values.slice(head)], &mut att, &mut y);
+            let columns = s![.., left..left + d];
+            let read = s![..old + n, left..left + d];
+            let (q, k, v) =
+                (qkv.slice(columns), keys.slice(read), values.slice(read));
+            attend(&q, &k, &v, &mut att, &mut y.slice_mut(columns));
         }
         attention.proj.forward(y).0
     }
 
-    /// Text that goes on for ever: an iterator of ids, each drawn by the sampler
-    /// from what the model says after everything before it.
+    /// Text without an end: an iterator of ids, each sampled from the model's
+    /// prediction after everything before it.
     #[derive(Debug)]
     pub struct Generator<'a, R> {
-        model: &'a Gpt,
+        cache: KvCache<'a>,
         sampler: Sampler,
         rng: R,
-        cache: KvCache,
         window: Vec<u16>, // what the next token is chosen in view of
     }
 
@@ -2241,7 +2505,7 @@ pub mod generation {
             }
             let block_size = model.embeddings.position.nrows();
             let window = prompt[prompt.len().saturating_sub(block_size)..].to_vec();
-            Ok(Self { model, sampler, rng, cache: KvCache::new(model), window })
+            Ok(Self { cache: KvCache::new(model), sampler, rng, window })
         }
     }
 
@@ -2249,14 +2513,14 @@ pub mod generation {
         type Item = u16;
 
         fn next(&mut self) -> Option<u16> {
-            let block_size = self.model.embeddings.position.nrows();
+            let block_size = self.cache.model.embeddings.position.nrows();
             if self.window.len() > block_size {
                 let keep = block_size.div_ceil(2);
                 self.window.drain(..self.window.len() - keep);
                 self.cache.clear();
             }
             let unread = &self.window[self.cache.len()..];
-            let logits = self.cache.extend(self.model, unread);
+            let logits = self.cache.extend(unread);
             let id = self.sampler.sample(&logits, &mut self.rng);
             self.window.push(id);
             Some(id)
@@ -2326,10 +2590,8 @@ use std::ops::ControlFlow;
 use crate::generation::{Generator, Sampler};
 use crate::gpt::{Gpt, GptConfig};
 use crate::tokenization::CharTokenizer;
-use crate::training::{Event, LrSchedule, TrainConfig, Trainer, split};
+use crate::training::{Event, TrainConfig, Trainer, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-
-const SEED: u64 = 1337;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Text to ids
@@ -2339,29 +2601,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, validation) = split(&ids);
 
     // A model that knows nothing
-    let config = GptConfig {
-        n_layer: 2,
-        n_head: 2,
-        n_embd: 64,
-        block_size: 32,
-        vocab_size: tokenizer.vocab_size(),
-    };
-    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    let model = Gpt::new(config, &mut rng)?;
+    let config = TrainConfig { average: 0.0, ..TrainConfig::quick() };
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+    let sizes = GptConfig::quick(tokenizer.vocab_size());
+    let model = Gpt::new(sizes, &mut rng)?;
     println!("{} parameters\n", model.num_params());
 
     // Training
-    let schedule =
-        LrSchedule { max_lr: 4e-3, min_lr: 4e-4, warmup: 40, steps: 400 };
-    let config = TrainConfig {
-        batch_size: 16,
-        schedule,
-        max_norm: 1.0,
-        eval_interval: 100,
-        seed: SEED,
-    };
     let mut trainer = Trainer::new(model, config)?;
-    trainer.optimizer.weight_decay = 0.1;
     trainer.run(train, validation, |_, event| {
         if let Event::Evaluation(now) = event {
             let train = now.train_loss.map(|loss| format!("{loss:.4}"));
@@ -2376,7 +2623,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
 
     // Ids to text
-    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     rng.set_stream(2); // stream 0 drew the weights, stream 1 the batches
     let prompt = tokenizer.encode("\n")?;
     let sampler = Sampler::new(0.8, None)?;

@@ -164,11 +164,14 @@ fn pipeline() -> Result<(), Box<dyn Error>> {
     println!("[pipeline]\na model of {} parameters", model.num_params());
 
     // Training: 2,000 steps of 8 windows each
-    let (max_lr, min_lr, warmup, steps) = (3e-3, 3e-4, 100, 2000);
-    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
-    let (batch_size, max_norm, eval_interval, seed) = (8, 1.0, 500, 4);
-    let config =
-        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
+    let config = TrainConfig {
+        batch_size: 8,
+        schedule: LrSchedule::new(3e-3, 2000),
+        average: 0.0,
+        eval_interval: 500,
+        seed: 4,
+        ..TrainConfig::default()
+    };
     let mut trainer = Trainer::new(model, config)?;
     trainer.run(train, validation, |_, event| {
         if let Event::Evaluation(e) = event {

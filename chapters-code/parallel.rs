@@ -8,8 +8,8 @@
 use std::error::Error;
 use std::time::Instant;
 
-use microgpt::parallel::{any, loss_and_grad};
-use microgpt::training::sharded_loss_and_grad;
+use microgpt::parallel::AllReduce;
+use microgpt::training::{Gradients, ShardedGradients};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -41,9 +41,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A rank stands for a machine; here it is one thread
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
     let world = SimpleCommunicator::world();
-    let ranks = world.size();
+    let (rank, ranks) = (world.rank(), world.size());
     // One rank's yes is everybody's
-    assert!(any(world.rank() + 1 == ranks) && !any(false));
+    let all = AllReduce::new(world, 4);
+    assert!(all.any(rank + 1 == ranks) && !all.any(false));
     let machine = last_machine()?;
     say!("[ranks]\n{ranks}, the last on {machine}");
     equality()?;
@@ -56,8 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// One gradient, by all ranks and by this one alone.
 fn equality() -> Result<(), Box<dyn Error>> {
     use double::gpt::{Gpt, GptConfig};
-    use double::parallel::loss_and_grad;
-    use double::training::{Batch, sharded_loss_and_grad};
+    use double::parallel::AllReduce;
+    use double::training::{Batch, Gradients, ShardedGradients};
     let ids: Vec<u16> = SONNETS.bytes().map(|b| u16::from(b % 64)).collect();
     let (n_layer, n_head, n_embd, block_size, vocab_size) = (2, 2, 16, 8, 64);
     let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
@@ -67,10 +68,11 @@ fn equality() -> Result<(), Box<dyn Error>> {
     for windows in [1, 2, 3, 8, 13] {
         let mut rng = ChaCha8Rng::seed_from_u64(windows as u64);
         let batch = Batch::random(&ids, windows, 8, &mut rng)?;
-        let (mut alone, mut together) = (Vec::new(), Vec::new());
-        let loss = sharded_loss_and_grad(&model, &batch, &mut alone);
-        let other = loss_and_grad(&model, &batch, &mut together);
-        let apart = apart(&alone[0], &together[0]);
+        let mut alone = ShardedGradients::new(4);
+        let mut together = AllReduce::new(SimpleCommunicator::world(), 4);
+        let (loss, grad) = alone.compute(&model, &batch);
+        let (other, sum) = together.compute(&model, &batch);
+        let apart = apart(grad, sum);
         say!("{windows:>7}{:12.0e}{apart:16.0e}", (loss - other).abs());
     }
 
@@ -84,19 +86,18 @@ fn twenty_steps(
     model: double::gpt::Gpt,
     ids: &[u16],
 ) -> Result<(), Box<dyn Error>> {
+    use double::parallel::AllReduce;
     use double::training::{LrSchedule, TrainConfig, Trainer};
-    let schedule =
-        LrSchedule { max_lr: 3e-3, min_lr: 3e-4, warmup: 5, steps: 20 };
     let config = TrainConfig {
         batch_size: 6,
-        schedule,
-        max_norm: 1.0,
-        eval_interval: 20,
+        schedule: LrSchedule { warmup: 5, ..LrSchedule::new(3e-3, 20) },
+        average: 0.0,
         seed: 1,
+        ..TrainConfig::default()
     };
+    let world = AllReduce::new(SimpleCommunicator::world(), config.shards);
     let mut alone = Trainer::new(model.clone(), config)?;
-    let mut together = Trainer::new(model, config)?;
-    together.gradient = double::parallel::loss_and_grad;
+    let mut together = Trainer::new(model, config)?.with_gradients(world);
     for _ in 0..20 {
         alone.take_step(ids)?;
         together.take_step(ids)?;
@@ -119,24 +120,21 @@ fn apart(a: &double::gpt::Gpt, b: &double::gpt::Gpt) -> f64 {
     apart.max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-// ANCHOR: timing
 /// A step of size S, with and without the others, one thread on each rank.
 fn timing() -> Result<(), Box<dyn Error>> {
     use microgpt::gpt::{Gpt, GptConfig};
     use microgpt::training::Batch;
-    let (n_layer, n_head, n_embd, block_size, vocab_size) = (4, 4, 128, 64, 65);
-    let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+    let sizes = GptConfig::standard(65);
     let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
     let ids: Vec<u16> = SONNETS.bytes().map(|b| u16::from(b % 64)).collect();
     let batch = Batch::random(&ids, 12, 64, &mut ChaCha8Rng::seed_from_u64(2))?;
     let world = SimpleCommunicator::world();
-    let mut grads = Vec::new();
-    let mut median = |gradient: fn(&Gpt, &Batch, &mut Vec<Gpt>) -> f32| {
+    let median = |gradients: &mut dyn Gradients| {
         let mut times: Vec<f64> = (0..25)
             .map(|_| {
                 world.barrier();
                 let start = Instant::now();
-                gradient(&model, &batch, &mut grads);
+                gradients.compute(&model, &batch);
                 start.elapsed().as_secs_f64() * 1e3
             })
             .collect();
@@ -144,14 +142,14 @@ fn timing() -> Result<(), Box<dyn Error>> {
         times[12]
     };
     let bytes = 4 * (1 + model.num_params());
-    let together = median(loss_and_grad);
-    let alone = median(sharded_loss_and_grad);
+    let all = SimpleCommunicator::world();
+    let together = median(&mut AllReduce::new(all, 4));
+    let alone = median(&mut ShardedGradients::new(4));
     say!("[timing]\nbytes added up in a step  {bytes}");
     say!("gradient of S, together   {together:.1} ms");
     say!("each rank the whole batch {alone:.1} ms");
     Ok(())
 }
-// ANCHOR_END: timing
 
 // ANCHOR: network
 /// How long the gradient is on its way, and how many tokens a machine must

@@ -18,9 +18,7 @@ use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::orientation::{Rung, ladder};
 use microgpt::tokenization::CharTokenizer;
-use microgpt::training::{
-    Average, LrSchedule, TrainConfig, Trainer, evaluate, split,
-};
+use microgpt::training::{TrainConfig, Trainer, evaluate, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use terminal::finish;
 
@@ -52,7 +50,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     rungs.sort_by(|a, b| b.loss.total_cmp(&a.loss));
 
     let mut trainer = trainer(long, tokenizer.vocab_size())?;
-    let steps = trainer.config.schedule.steps;
+    let steps = trainer.config().schedule.steps;
     let (mut next, mut passed) = (0, 0);
     loop {
         let step = trainer.step;
@@ -77,21 +75,13 @@ fn run() -> Result<(), Box<dyn Error>> {
 
 /// A run with the settings of `shakespeare`.
 fn trainer(long: bool, vocab_size: usize) -> Result<Trainer, Box<dyn Error>> {
-    let (n_embd, block_size) = if long { (256, 256) } else { (128, 64) };
-    let (batch_size, steps) = if long { (8, 18_000) } else { (16, 1500) };
-    let (max_lr, weight_decay) = if long { (2e-3, 2.0) } else { (3e-3, 0.1) };
-    let (n_layer, n_head) = (4, 4);
-    let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
-    let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(SEED))?;
-    let (min_lr, warmup) = (max_lr / 10.0, 100);
-    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
-    let (max_norm, eval_interval, seed) = (1.0, 500, SEED);
-    let config =
-        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
-    let mut trainer = Trainer::new(model, config)?;
-    trainer.optimizer.weight_decay = weight_decay;
-    trainer.average = Some(Average::new(trainer.model.clone(), 0.1)?);
-    Ok(trainer)
+    let (sizes, config) = match long {
+        true => (GptConfig::long(vocab_size), TrainConfig::long()),
+        false => (GptConfig::standard(vocab_size), TrainConfig::default()),
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+    let model = Gpt::new(sizes, &mut rng)?;
+    Ok(Trainer::new(model, config)?)
 }
 
 /// The lowest rung that a loss is below.

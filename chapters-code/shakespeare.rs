@@ -14,16 +14,15 @@ use std::time::Instant;
 
 use clap::{ArgGroup, Parser, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use microgpt::checkpoint::{self, CheckpointError, Corpus, Lock};
+use microgpt::checkpoint::{self, Corpus, RunFile, RunFileError, best_path};
 use microgpt::generation::{GenerationError, Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::hugging_face::{self, Fault};
 use microgpt::orientation::{Rung, ladder};
-use microgpt::safetensors::FileError;
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{
-    Average, Evaluation, Event, LrSchedule, PIECE, SHARDS, ShortWindows,
-    TrainConfig, TrainError, Trainer, split,
+    AdamW, Evaluation, Event, LrSchedule, SequenceWarmup, TrainConfig,
+    TrainError, Trainer, split,
 };
 use ndarray::Dimension;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -145,99 +144,73 @@ enum Preset {
     Long,
 }
 
-/// What a preset fixes, and single options may change.
-struct Recipe {
-    n_layer: usize,
-    n_head: usize,
-    n_embd: usize,
-    block_size: usize,
-    batch_size: usize,
-    steps: usize,
-    short_steps: usize,
-    lr: f32,
-    weight_decay: f32,
-    average: f32,
-    eval_interval: usize,
-}
-
-/// What is asked for: on top of a preset, or of a run that goes on.
-fn recipe(
+/// The sizes that are asked for: on top of a preset, or of a model to begin
+/// with.
+fn sizes(
     options: &Options,
-    resumed: Option<&Trainer>,
-    imported: Option<&Gpt>,
-) -> Recipe {
-    let mut base = match resumed {
-        Some(trainer) => recipe_of(trainer),
-        None => preset(options.preset),
-    };
-    if let Some(model) = imported {
-        let GptConfig { n_layer, n_head, n_embd, block_size, .. } =
-            model.config();
-        base = Recipe { n_layer, n_head, n_embd, block_size, ..base };
-    }
-    Recipe {
+    vocab_size: usize,
+    base: Option<&Gpt>,
+) -> GptConfig {
+    let base = base.map(Gpt::config).unwrap_or(match options.preset {
+        Preset::Quick => GptConfig::quick(vocab_size),
+        Preset::Standard => GptConfig::standard(vocab_size),
+        Preset::Long => GptConfig::long(vocab_size),
+    });
+    GptConfig {
         n_layer: options.n_layer.unwrap_or(base.n_layer),
         n_head: options.n_head.unwrap_or(base.n_head),
         n_embd: options.n_embd.unwrap_or(base.n_embd),
         block_size: options.block_size.unwrap_or(base.block_size),
-        batch_size: options.batch_size.unwrap_or(base.batch_size),
-        steps: options.steps.unwrap_or(base.steps),
-        short_steps: options.short_steps.unwrap_or(base.short_steps),
-        lr: options.lr.unwrap_or(base.lr),
-        weight_decay: options.weight_decay.unwrap_or(base.weight_decay),
-        average: options.average.unwrap_or(base.average),
-        eval_interval: options.eval_interval.unwrap_or(base.eval_interval),
+        vocab_size,
     }
 }
 
-/// What a run has been trained with so far.
-fn recipe_of(trainer: &Trainer) -> Recipe {
-    let GptConfig { n_layer, n_head, n_embd, block_size, .. } =
-        trainer.model.config();
-    let TrainConfig { batch_size, schedule, eval_interval, .. } =
-        trainer.config;
-    let weight_decay = trainer.optimizer.weight_decay;
-    let (steps, lr) = (schedule.steps, schedule.max_lr);
-    let average = trainer.average.as_ref().map_or(0.0, |it| it.part);
-    let short_steps = trainer.short.map_or(0, |it| it.steps);
-    Recipe {
-        n_layer,
-        n_head,
-        n_embd,
-        block_size,
-        batch_size,
-        steps,
-        short_steps,
-        lr,
-        weight_decay,
-        average,
-        eval_interval,
+/// The settings that are asked for: on top of a preset, or of a run that goes
+/// on.
+fn settings(
+    options: &Options,
+    block_size: usize,
+    resumed: Option<&Trainer>,
+) -> TrainConfig {
+    let preset = match options.preset {
+        Preset::Quick => TrainConfig::quick(),
+        Preset::Standard => TrainConfig::default(),
+        Preset::Long => TrainConfig::long(),
+    };
+    let mut config = resumed.map_or(preset, |run| *run.config());
+    if options.steps.is_some() || options.lr.is_some() {
+        let LrSchedule { max_lr, steps, .. } = config.schedule;
+        let max_lr = options.lr.unwrap_or(max_lr);
+        let steps = options.steps.unwrap_or(steps);
+        config.schedule = LrSchedule::new(max_lr, steps);
     }
+    if let Some(steps) = options.short_steps
+        && steps != config.sequence_warmup.steps
+    {
+        let length = (block_size / 4).max(1);
+        config.sequence_warmup = SequenceWarmup { length, steps };
+    }
+    let AdamW { weight_decay, .. } = config.optimizer;
+    config.optimizer.weight_decay =
+        options.weight_decay.unwrap_or(weight_decay);
+    config.batch_size = options.batch_size.unwrap_or(config.batch_size);
+    config.average = options.average.unwrap_or(config.average);
+    config.eval_interval =
+        options.eval_interval.unwrap_or(config.eval_interval);
+    config.seed = options.seed.unwrap_or(config.seed);
+    config
 }
 
-#[rustfmt::skip]
-fn preset(preset: Preset) -> Recipe {
-    match preset {
-        Preset::Quick => Recipe {
-            n_layer: 2, n_head: 2, n_embd: 64, block_size: 32, batch_size: 16,
-            steps: 400, short_steps: 0, lr: 4e-3, weight_decay: 0.1,
-            average: 0.1, eval_interval: 100,
-        },
-        Preset::Standard => Recipe {
-            n_layer: 4, n_head: 4, n_embd: 128, block_size: 64, batch_size: 16,
-            steps: 1500, short_steps: 0, lr: 3e-3, weight_decay: 0.1,
-            average: 0.1, eval_interval: 150,
-        },
-        Preset::Long => Recipe {
-            n_layer: 4, n_head: 4, n_embd: 256, block_size: 256, batch_size: 8,
-            steps: 18_000, short_steps: 0, lr: 2e-3, weight_decay: 2.0,
-            average: 0.1, eval_interval: 500,
-        },
+/// What is wrong with a setting, under the name of its option.
+fn named(error: TrainError) -> Error {
+    match error {
+        TrainError::Setting { name, value, problem } => {
+            let option = name.replace('_', "-");
+            format!("--{option} {value}: {problem}").into()
+        }
+        error => error.into(),
     }
 }
-
-/// The seed of a run for which none is given.
-const SEED: u64 = 1337;
 
 type Error = Box<dyn std::error::Error>;
 
@@ -271,37 +244,33 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
     let tokenizer = &corpus.tokenizer;
     let ids = tokenizer.encode(&text)?;
     drop(text);
-    let (train, validation) = parts(&ids);
+    let (train, validation) = split(&ids);
 
-    let saving = options.checkpoint.as_deref().or(options.resume.as_deref());
-    let _lock = saving.map(|path| claim(path, options)).transpose()?;
-    let resumed = match &options.resume {
-        Some(path) => Some(resume(path, options, &corpus)?),
-        None => None,
-    };
+    let (resumed, file) = open(options, &corpus)?;
     let imported = match &options.import_hf {
         Some(folder) => Some(begin_with(folder, tokenizer)?),
         None => None,
     };
-    let recipe = recipe(options, resumed.as_ref(), imported.as_ref());
-    let config = GptConfig {
-        n_layer: recipe.n_layer,
-        n_head: recipe.n_head,
-        n_embd: recipe.n_embd,
-        block_size: recipe.block_size,
-        vocab_size: tokenizer.vocab_size(),
-    };
-    check(&recipe, config, train.len(), validation.len())?;
+    let base = resumed.as_ref().map(|run| &run.model).or(imported.as_ref());
+    let sizes = sizes(options, tokenizer.vocab_size(), base);
+    let config = settings(options, sizes.block_size, resumed.as_ref());
+    check(&config, sizes, train.len(), validation.len())?;
     // What can be wrong with the writing is said before the training
     let writing = writing(options, tokenizer, ids[0])?;
 
+    let begun = resumed.is_some();
     let trainer = match resumed {
-        Some(trainer) => again(trainer, &recipe, options)?,
+        Some(mut trainer) => {
+            trainer.reconfigure(config).map_err(named)?;
+            trainer
+        }
         None => {
-            let seed = options.seed.unwrap_or(SEED);
-            let fresh =
-                || Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(seed));
-            trainer(imported.map_or_else(fresh, Ok)?, &recipe, seed)?
+            let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+            let model = match imported {
+                Some(model) => model,
+                None => Gpt::new(sizes, &mut rng)?,
+            };
+            Trainer::new(model, config).map_err(named)?
         }
     };
     writeln!(
@@ -309,21 +278,19 @@ fn run(options: &Options) -> Result<ExitCode, Error> {
         "corpus    {} characters, {} distinct; {} to train on, {} to validate \
          with",
         HumanCount(ids.len() as u64),
-        config.vocab_size,
+        sizes.vocab_size,
         HumanCount(train.len() as u64),
         HumanCount(validation.len() as u64),
     )?;
-    print_model(&trainer.model, &recipe, threads)?;
-    if let Some(path) = &options.resume {
+    print_model(&trainer, threads)?;
+    if let Some(path) = options.resume.as_ref().filter(|_| begun) {
         let (path, step) = (path.display(), trainer.step);
         let step = HumanCount(step as u64);
         writeln!(stdout(), "resumed   {path}, at step {step}")?;
     }
     let rungs = print_ladder(tokenizer, train, validation)?;
-    let seed = options.seed.unwrap_or(trainer.config.seed);
-    let saving = saving.map(|path| Saving { path, corpus: &corpus });
-    let ended =
-        train_model(trainer, &recipe, saving, train, validation, &rungs)?;
+    let seed = config.seed;
+    let ended = train_model(trainer, file, train, validation, &rungs)?;
     let Some(model) = ended.model else {
         return Ok(ExitCode::from(130));
     };
@@ -346,7 +313,7 @@ fn finished(
     match (&options.import_hf, &options.checkpoint) {
         (Some(folder), _) if options.generate => {
             let (model, tokenizer) = import(folder)?;
-            Ok(Some((model, tokenizer, SEED)))
+            Ok(Some((model, tokenizer, TrainConfig::default().seed)))
         }
         (None, Some(path))
             if options.generate
@@ -355,7 +322,7 @@ fn finished(
                     && path.exists() =>
         {
             let (trainer, corpus) = load(path)?;
-            let seed = trainer.config.seed;
+            let seed = trainer.config().seed;
             let model = trainer.result().clone();
             Ok(Some((model, corpus.tokenizer, seed)))
         }
@@ -451,213 +418,97 @@ fn write(
     Ok(())
 }
 
-/// A new run.
-fn trainer(model: Gpt, recipe: &Recipe, seed: u64) -> Result<Trainer, Error> {
-    let config = TrainConfig {
-        batch_size: recipe.batch_size,
-        schedule: schedule(recipe),
-        max_norm: 1.0,
-        eval_interval: recipe.eval_interval,
-        seed,
-    };
-    let mut trainer = Trainer::new(model, config)?;
-    trainer.optimizer.weight_decay = recipe.weight_decay;
-    trainer.short = short(recipe);
-    set_average(&mut trainer, recipe.average)?;
-    Ok(trainer)
-}
-
-/// Windows of a quarter of the context to begin with, if any are asked for.
-fn short(recipe: &Recipe) -> Option<ShortWindows> {
-    let (t, steps) = ((recipe.block_size / 4).max(1), recipe.short_steps);
-    (steps > 0).then_some(ShortWindows { t, steps })
-}
-
-/// Has a run keep the mean of its models, from here on if it kept none.
-fn set_average(trainer: &mut Trainer, part: f32) -> Result<(), TrainError> {
-    trainer.average = match trainer.average.take() {
-        _ if part == 0.0 => None,
-        Some(average) => Some(Average { part, ..average }),
-        None => Some(Average::new(trainer.model.clone(), part)?),
-    };
-    Ok(())
-}
-
-fn schedule(recipe: &Recipe) -> LrSchedule {
-    LrSchedule {
-        max_lr: recipe.lr,
-        min_lr: recipe.lr / 10.0,
-        warmup: (recipe.steps / 10).min(100),
-        steps: recipe.steps,
-    }
-}
-
-/// A run that goes on, with what has been asked to be different.
-fn again(
-    mut trainer: Trainer,
-    recipe: &Recipe,
-    options: &Options,
-) -> Result<Trainer, Error> {
-    trainer.config.batch_size = recipe.batch_size;
-    trainer.config.eval_interval = recipe.eval_interval;
-    if options.steps.is_some() || options.lr.is_some() {
-        trainer.config.schedule = schedule(recipe);
-    }
-    trainer.optimizer.weight_decay = recipe.weight_decay;
-    let (step, steps) = (trainer.step, recipe.short_steps);
-    let end = trainer.short.map_or(0, |it| it.steps);
-    if steps != end {
-        if step > end || step >= steps {
-            let had = match end {
-                0 => "it has had no short windows".to_owned(),
-                _ => format!("its short windows end at step {end}"),
-            };
-            Err(format!(
-                "--short-steps {steps}: the run is at step {step}, and {had}; \
-                 an end can be moved only if it is ahead, and stay ahead; \
-                 leave the option out"
-            ))?;
-        }
-        trainer.short = short(recipe);
-    }
-    set_average(&mut trainer, recipe.average)?;
-    Ok(trainer)
-}
-
 fn load(path: &Path) -> Result<(Trainer, Corpus), Error> {
     let name = path.display();
     Ok(checkpoint::load(path).map_err(|error| format!("{name}: {error}"))?)
 }
 
-/// Keeps other runs from saving to `path`, and this run from writing over one
-/// that it does not go on with.
-fn claim(path: &Path, options: &Options) -> Result<Lock, Error> {
-    let name = path.display();
-    let resumes = options.resume.as_deref() == Some(path);
-    if path.extension() == Some("part".as_ref()) {
-        Err(format!(
-            "{name}: a name that ends in .part is for a file half written, \
-             which is removed; give another"
-        ))?;
-    }
-    let best = checkpoint::best_path(path);
-    let taken = [path, &best];
-    if let Some(folder) = &options.export_hf
-        && taken.contains(&folder.as_path())
-    {
-        Err(format!(
-            "{}: will be a file of this run; give another name to --export-hf",
-            folder.display()
-        ))?;
-    }
-    // Beside what is no file no lock is left
-    match std::fs::metadata(path) {
-        Ok(found) if !found.is_file() => {
-            Err(format!("{name}: {}", FileError::NotAFile))?;
-        }
-        Err(error) if resumes => Err(format!("{name}: cannot read: {error}"))?,
-        _ => {}
-    }
-    let option = if resumes { "--resume" } else { "--checkpoint" };
-    let lock = checkpoint::lock(path)
-        .map_err(|error| format!("{option} {name}: {error}"))?;
-    if !resumes && path.exists() {
-        Err(format!(
-            "{name} is there already; go on with it by --resume {name}, or \
-             give another name"
-        ))?;
-    }
-    if !resumes && best.exists() {
-        Err(format!(
-            "{} is there already, where the best state of this run will be; \
-             move it, or give another name",
-            best.display()
-        ))?;
-    }
-    Ok(lock)
-}
-
-/// Makes sure that what stands where the best state of a run will be is an
-/// earlier one of it.
-fn check_best(
-    path: &Path,
-    run: &Trainer,
-    learns: &Corpus,
-) -> Result<(), Error> {
-    let best = checkpoint::best_path(path);
-    if !best.exists() {
-        return Ok(());
-    }
-    let advice = "move it, or resume under another name with --checkpoint";
-    let (name, path) = (best.display(), path.display());
-    let (trainer, corpus) = checkpoint::load(&best)
-        .map_err(|error| format!("{name}: {error}; {advice}"))?;
-    // Killed between its two files, a run is an evaluation behind its best
-    let TrainConfig { eval_interval, schedule, .. } = run.config;
-    let next = (run.step / eval_interval + 1) * eval_interval;
-    let next = next.min(schedule.steps);
-    let earlier = trainer.best >= run.best || trainer.step == next;
-    if corpus != *learns
-        || trainer.config.seed != run.config.seed
-        || trainer.model.config() != run.model.config()
-        || !earlier
-    {
-        Err(format!(
-            "{name} is not an earlier state of the run in {path}, whose best \
-             will be there; {advice}"
-        ))?;
-    }
-    Ok(())
-}
-
-/// Loads the run to go on with, if it is about the same text, sizes and seed.
-fn resume(
-    path: &Path,
+/// The run to go on with, and the file to save it to, if any are named.
+fn open(
     options: &Options,
     corpus: &Corpus,
-) -> Result<Trainer, Error> {
-    let name = path.display();
-    let (trainer, learned) = load(path)?;
-    let config = trainer.model.config();
+) -> Result<(Option<Trainer>, Option<RunFile>), Error> {
+    let (from, to) = (options.resume.as_deref(), options.checkpoint.as_deref());
+    if let Some(path) = to.or(from) {
+        check_names(path, options)?;
+    }
+    let explained = |error| explained(error, from.is_some());
+    match (from, to) {
+        (Some(from), to) if to.is_none_or(|to| to == from) => {
+            let (file, trainer) =
+                RunFile::resume(from, corpus).map_err(explained)?;
+            check_sizes(from, &trainer, options)?;
+            Ok((Some(trainer), Some(file)))
+        }
+        (Some(from), Some(to)) => {
+            let file = RunFile::create(to, corpus).map_err(explained)?;
+            let (trainer, learned) = load(from)?;
+            file.check_text(from, &learned).map_err(explained)?;
+            check_sizes(from, &trainer, options)?;
+            Ok((Some(trainer), Some(file)))
+        }
+        (_, Some(to)) => {
+            let file = RunFile::create(to, corpus).map_err(explained)?;
+            Ok((None, Some(file)))
+        }
+        (_, None) => Ok((None, None)),
+    }
+}
+
+/// Makes sure that the run and the exported model have different names.
+fn check_names(path: &Path, options: &Options) -> Result<(), Error> {
+    let taken = [path, &best_path(path)];
+    match &options.export_hf {
+        Some(folder) if taken.contains(&folder.as_path()) => Err(format!(
+            "{}: will be a file of this run; give another name to --export-hf",
+            folder.display()
+        ))?,
+        _ => Ok(()),
+    }
+}
+
+/// What is wrong with the file of a run, and which option mends it.
+fn explained(error: RunFileError, resumes: bool) -> Error {
+    match error {
+        RunFileError::Exists { path } => {
+            let path = path.display();
+            format!(
+                "{path} is there already; go on with it by --resume {path}, \
+                 or give another name"
+            )
+        }
+        RunFileError::OtherText { .. } => format!("{error}, by --data"),
+        RunFileError::ForeignBest { .. } if resumes => {
+            format!("{error}, by --checkpoint")
+        }
+        error => return error.into(),
+    }
+    .into()
+}
+
+/// Refuses sizes other than those of the run to go on with.
+fn check_sizes(
+    path: &Path,
+    trainer: &Trainer,
+    options: &Options,
+) -> Result<(), Error> {
+    let GptConfig { n_layer, n_head, n_embd, block_size, .. } =
+        trainer.model.config();
     for (option, asked, saved) in [
-        ("--n-layer", options.n_layer, config.n_layer),
-        ("--n-head", options.n_head, config.n_head),
-        ("--n-embd", options.n_embd, config.n_embd),
-        ("--block-size", options.block_size, config.block_size),
+        ("--n-layer", options.n_layer, n_layer),
+        ("--n-head", options.n_head, n_head),
+        ("--n-embd", options.n_embd, n_embd),
+        ("--block-size", options.block_size, block_size),
     ] {
         if let Some(asked) = asked.filter(|&asked| asked != saved) {
+            let name = path.display();
             Err(format!(
                 "{option} {asked}: the model in {name} has {saved}; a size \
                  cannot change"
             ))?;
         }
     }
-    let saved = trainer.config.seed;
-    if let Some(asked) = options.seed.filter(|&asked| asked != saved) {
-        Err(format!(
-            "--seed {asked}: the run in {name} began with {saved}; it cannot \
-             change"
-        ))?;
-    }
-    if learned.tokenizer != corpus.tokenizer {
-        Err(format!(
-            "the text has {} distinct characters, and they are not the {} of \
-             the run in {name}; give the text that it began with, by --data",
-            corpus.tokenizer.vocab_size(),
-            learned.tokenizer.vocab_size(),
-        ))?;
-    }
-    if learned != *corpus {
-        Err(format!(
-            "the text has {} bytes and SHA-256 {}, but the run in {name} \
-             learns one of {} bytes and SHA-256 {}; give that one, by --data",
-            corpus.bytes, corpus.sha256, learned.bytes, learned.sha256,
-        ))?;
-    }
-    if options.checkpoint.as_deref().is_none_or(|to| to == path) {
-        check_best(path, &trainer, corpus)?;
-    }
-    Ok(trainer)
+    Ok(())
 }
 
 /// Prints what is in a file.
@@ -667,13 +518,13 @@ fn inspect(path: &Path) -> Result<(), Error> {
     let GptConfig { n_layer, n_head, n_embd, block_size, vocab_size } =
         trainer.model.config();
     let TrainConfig { batch_size, schedule, eval_interval, seed, .. } =
-        trainer.config;
+        *trainer.config();
     writeln!(
         out,
         "model      n_layer {n_layer}, n_head {n_head}, n_embd {n_embd}, \
          block_size {block_size}, vocab_size {vocab_size}"
     )?;
-    let decay = trainer.optimizer.weight_decay;
+    let decay = trainer.config().optimizer.weight_decay;
     let rate = |lr| (f64::from(lr) * 1e9).round() / 1e9; // no 0.00020000001
     writeln!(
         out,
@@ -684,13 +535,15 @@ fn inspect(path: &Path) -> Result<(), Error> {
         rate(schedule.max_lr),
         rate(schedule.min_lr),
     )?;
-    if let Some(ShortWindows { t, steps }) = trainer.short {
+    let SequenceWarmup { length, steps } = trainer.config().sequence_warmup;
+    if steps > 0 {
         writeln!(
             out,
-            "short      windows of {t} characters in the first {steps} steps"
+            "short      windows of {length} characters in the first {steps} steps"
         )?;
     }
-    if let Some(Average { part, steps, .. }) = &trainer.average {
+    if let Some(average) = &trainer.average {
+        let (part, steps) = (trainer.config().average, average.steps);
         writeln!(
             out,
             "average    of the weights over the last {part} of {steps} steps"
@@ -744,55 +597,16 @@ fn read(options: &Options) -> Result<String, Error> {
     Ok(text)
 }
 
-// ANCHOR: parts
-/// The most characters that are kept to validate with.
-const MOST: usize = 200_000;
-
-/// What to train on, and what to validate with: the last tenth, but no more
-/// than is enough to tell two losses apart by a hundredth of a nat.
-fn parts(ids: &[u16]) -> (&[u16], &[u16]) {
-    let (train, validation) = split(ids);
-    ids.split_at(train.len() + validation.len().saturating_sub(MOST))
-}
-// ANCHOR_END: parts
-
 /// Refuses sizes that cannot work before any work is done.
 fn check(
-    recipe: &Recipe,
-    config: GptConfig,
+    config: &TrainConfig,
+    sizes: GptConfig,
     tokens: usize,
     validation: usize,
 ) -> Result<(), Error> {
-    config.validate()?;
-    for (option, count) in [
-        ("--batch-size", recipe.batch_size),
-        ("--steps", recipe.steps),
-        ("--short-steps", recipe.short_steps),
-        ("--eval-interval", recipe.eval_interval),
-    ] {
-        if count > TrainConfig::MOST {
-            let most = HumanCount(TrainConfig::MOST as u64);
-            Err(format!("{option} {count}: give a number up to {most}"))?;
-        }
-    }
-    if recipe.batch_size == 0 {
-        Err("--batch-size 0: a step needs at least one window")?;
-    }
-    if recipe.eval_interval == 0 {
-        Err("--eval-interval 0: give a number of steps, at least 1")?;
-    }
-    if !recipe.lr.is_finite() || recipe.lr <= 0.0 {
-        Err(format!("--lr {}: give a number above 0", recipe.lr))?;
-    }
-    if !recipe.weight_decay.is_finite() || recipe.weight_decay < 0.0 {
-        let decay = recipe.weight_decay;
-        Err(format!("--weight-decay {decay}: give 0 or a number above"))?;
-    }
-    if !(0.0..=1.0).contains(&recipe.average) {
-        let average = recipe.average;
-        Err(format!("--average {average}: give a part, from 0 to 1"))?;
-    }
-    let needed = recipe.block_size.saturating_add(1);
+    sizes.validate()?;
+    config.validate(&sizes).map_err(named)?;
+    let needed = sizes.block_size.saturating_add(1);
     if tokens < needed {
         let error = TrainError::TooShort { tokens, needed };
         Err(format!("without the tenth kept to validate with, {error}"))?;
@@ -803,7 +617,7 @@ fn check(
              give more text",
         )?;
     }
-    let gigabytes = training_bytes(recipe, config) / 1e9;
+    let gigabytes = config.memory(&sizes) / 1e9;
     if gigabytes > memory() {
         Err(format!(
             "training at these sizes takes some {gigabytes:.0} GB of memory; \
@@ -839,28 +653,10 @@ fn prompt(
     }
 }
 
-/// An estimate of the memory that training takes: the weights and perhaps their
-/// mean, two moments and a gradient for each shard, and what the shards in
-/// progress keep for their backward pass.
-fn training_bytes(recipe: &Recipe, config: GptConfig) -> f64 {
-    let params = config.num_params().unwrap_or(usize::MAX) as f64;
-    let windows = recipe.batch_size.div_ceil(SHARDS);
-    let windows = windows.min((PIECE / config.block_size).max(1)) as f64;
-    let times = if recipe.short_steps > 0 { 4 } else { 1 };
-    let most = recipe.batch_size.saturating_mul(times);
-    let shards = most.min(SHARDS) as f64;
-    let working = shards.min(rayon::current_num_threads() as f64);
-    let (t, c) = (config.block_size as f64, config.n_embd as f64);
-    let block = 18.0 * c + config.n_head as f64 * t; // numbers for a position
-    let row = config.n_layer as f64 * block + 2.0 * config.vocab_size as f64;
-    let batch = recipe.batch_size as f64 * t; // inputs and targets, 2 bytes each
-    let models = if recipe.average > 0.0 { 4.0 } else { 3.0 };
-    4.0 * (params * (models + shards) + working * windows * t * row + batch)
-}
-
-fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) -> io::Result<()> {
+fn print_model(trainer: &Trainer, threads: usize) -> io::Result<()> {
+    let (model, config) = (&trainer.model, trainer.config());
     let GptConfig { n_layer, n_head, n_embd, block_size, .. } = model.config();
-    let megabytes = training_bytes(recipe, model.config()) / 1e6;
+    let megabytes = config.memory(&model.config()) / 1e6;
     writeln!(
         stdout(),
         "model     {n_layer} layers, {n_head} heads, width {n_embd}, context \
@@ -871,24 +667,25 @@ fn print_model(model: &Gpt, recipe: &Recipe, threads: usize) -> io::Result<()> {
         stdout(),
         "training  {} steps of {} windows of {block_size} characters; \
          {threads} thread{}, about {megabytes:.0} MB",
-        HumanCount(recipe.steps as u64),
-        recipe.batch_size,
+        HumanCount(config.schedule.steps as u64),
+        config.batch_size,
         if threads == 1 { "" } else { "s" },
     )?;
-    if let Some(ShortWindows { t, steps }) = short(recipe) {
+    let SequenceWarmup { length, steps } = config.sequence_warmup;
+    if steps > 0 {
         writeln!(
             stdout(),
-            "short     the first {} steps with windows of {t} characters, and as \
-             many more of them",
+            "short     the first {} steps with windows of {length} characters, \
+             and as many more of them",
             HumanCount(steps as u64),
         )?;
     }
-    if recipe.average > 0.0 {
+    if config.average > 0.0 {
         writeln!(
             stdout(),
             "average   evaluated is the mean of the weights over the last {} of \
              the steps",
-            recipe.average,
+            config.average,
         )?;
     }
     Ok(())
@@ -920,17 +717,18 @@ fn print_ladder(
 /// for each evaluation everywhere.
 fn train_model(
     mut trainer: Trainer,
-    recipe: &Recipe,
-    saving: Option<Saving>,
+    file: Option<RunFile>,
     train: &[u16],
     validation: &[u16],
     rungs: &[Rung],
 ) -> Result<Ended, Error> {
-    if saving.is_some() {
+    if file.is_some() {
         listen()?;
     }
-    let bar = bar(recipe.steps);
-    let tokens = (recipe.batch_size * recipe.block_size) as f64;
+    let TrainConfig { batch_size, schedule, .. } = *trainer.config();
+    let bar = bar(schedule.steps);
+    let context = trainer.model.config().block_size;
+    let tokens = (batch_size * context) as f64;
     let start = Instant::now();
     let begun = trainer.step;
     let (mut unsaved, mut printed) = (None, Ok(()));
@@ -946,8 +744,8 @@ fn train_model(
                     "loss {:.3}, {speed:.0} characters/s",
                     report.loss
                 ));
-                if steps == 20 && recipe.steps > 100 {
-                    let left = recipe.steps.saturating_sub(begun);
+                if steps == 20 && schedule.steps > 100 {
+                    let left = schedule.steps.saturating_sub(begun);
                     let all = stepping / 20.0 * left as f64;
                     printed = bar.suspend(|| {
                         writeln!(stdout(), "(the steps take about {all:.0} s)")
@@ -956,11 +754,12 @@ fn train_model(
             }
             Event::Evaluation(evaluation) => {
                 printed = bar.suspend(|| print_evaluation(&evaluation, rungs));
-                let saved = saving.as_ref().map(|saving| {
+                let saved = file.as_ref().map(|file| {
                     let best = trainer.best == Some(evaluation.validation_loss);
-                    saving.save(trainer, best)
+                    file.save(trainer, best)
                 });
-                unsaved = saved.and_then(Result::err);
+                let failed = saved.and_then(Result::err);
+                unsaved = failed.map(|error| format!("not saved to {error}"));
                 if let Some(error) = &unsaved {
                     bar.suspend(|| {
                         warn(&format!("warning: {error}; training goes on"))
@@ -975,22 +774,24 @@ fn train_model(
         }
     });
     bar.finish_and_clear();
-    if let (Err(error), Some(Saving { path, .. })) = (&ended, &saving)
-        && path.exists()
+    if let (Err(error), Some(file)) = (&ended, &file)
+        && file.path().exists()
     {
-        let path = path.display();
+        let path = file.path().display();
         Err(format!("{error}; the last good state is in {path}"))?;
     }
     ended?;
     let interrupted = INTERRUPTED.load(Ordering::Relaxed);
-    if let Some(saving) = saving.filter(|_| interrupted || printed.is_err()) {
-        let (step, path) = (trainer.step, saving.path.display());
-        let said = match saving.save(&trainer, false) {
+    if let Some(file) = file.filter(|_| interrupted || printed.is_err()) {
+        let (step, path) = (trainer.step, file.path().display());
+        let said = match file.save(&trainer, false) {
             Ok(()) => format!(
                 "\ninterrupted: step {step} is saved to {path}; go on with \
                  --resume {path}"
             ),
-            Err(error) => format!("\nerror: interrupted, and {error}"),
+            Err(error) => {
+                format!("\nerror: interrupted, and not saved to {error}")
+            }
         };
         warn(&said);
     }
@@ -1006,7 +807,7 @@ fn train_model(
             stdout(),
             "\nnothing left to train: this is step {step} of {}; a larger \
              --steps goes on",
-            recipe.steps
+            schedule.steps
         )?;
     } else {
         writeln!(
@@ -1023,34 +824,6 @@ fn train_model(
 struct Ended {
     model: Option<Gpt>,
     unsaved: Option<String>,
-}
-
-/// Where to save to, and what is saved with each state.
-struct Saving<'a> {
-    path: &'a Path,
-    corpus: &'a Corpus,
-}
-
-impl Saving<'_> {
-    /// Saves a state, also as the best if it is.
-    fn save(&self, trainer: &Trainer, best: bool) -> Result<(), String> {
-        let save = |path: &Path| {
-            let failed = |error: CheckpointError| {
-                format!("not saved to {}: {error}", path.display())
-            };
-            checkpoint::save(path, trainer, self.corpus).map_err(failed)
-        };
-        let best_path = checkpoint::best_path(self.path);
-        let files = match (best, self.path.exists()) {
-            (false, _) => vec![self.path],
-            // Killed in between, a run comes by its best state once more
-            (true, true) => vec![&best_path, self.path],
-            (true, false) => vec![self.path, &best_path],
-        };
-        let errors = files.into_iter().filter_map(|path| save(path).err());
-        let errors: Vec<String> = errors.collect(); // all are tried
-        if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
-    }
 }
 
 /// Whether the run shall end after the step that is being taken.

@@ -26,7 +26,8 @@ use gpt::{Gpt, GptConfig};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tokenization::CharTokenizer;
 use training::{
-    AdamW, Batch, LrSchedule, TrainConfig, Trainer, clip, evaluate, split,
+    AdamW, Batch, LrSchedule, TrainConfig, Trainer, clip_grad_norm, evaluate,
+    split,
 };
 
 use ndarray::linalg::general_mat_mul;
@@ -214,10 +215,10 @@ fn clipping() -> Result<(), Box<dyn Error>> {
     let mut grad = small(1, 16, 16)?.zeros_like();
     grad.norm.bias[0] = 3.0;
     grad.embeddings.token[[7, 2]] = 4.0;
-    let length = clip(&mut grad, 1.0);
+    let length = clip_grad_norm(&mut grad, 1.0);
     let (a, b) = (grad.norm.bias[0], grad.embeddings.token[[7, 2]]);
     println!("length {length}, clipped to ({a:.1}, {b:.1})");
-    println!("again:  {:.1}", clip(&mut grad, 1.0));
+    println!("again:  {:.1}", clip_grad_norm(&mut grad, 1.0));
     Ok(())
 }
 // ANCHOR_END: clipping
@@ -235,9 +236,14 @@ fn rates() {
 /// The settings of the runs of this program.
 fn settings(batch_size: usize, steps: usize) -> TrainConfig {
     let (max_lr, min_lr, warmup) = (3e-3, 3e-4, 20);
-    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
-    let (max_norm, eval_interval, seed) = (1.0, steps, 1);
-    TrainConfig { batch_size, schedule, max_norm, eval_interval, seed }
+    TrainConfig {
+        batch_size,
+        schedule: LrSchedule { max_lr, min_lr, warmup, steps },
+        average: 0.0,
+        eval_interval: steps,
+        seed: 1,
+        ..TrainConfig::default()
+    }
 }
 
 // ANCHOR: noise

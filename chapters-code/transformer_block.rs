@@ -83,7 +83,7 @@ fn look_up() {
     for volume in [0.0, 1.0, 3.0, 30.0] {
         let q = &query * volume;
         let (mut att, mut y) = (Matrix::zeros((1, 3)), Matrix::zeros((1, 2)));
-        attend([&q, &k, &v], &mut att, &mut y);
+        attend(&q, &k, &v, &mut att, &mut y);
         println!("query {q:4.1}  weights {att:.3}  value {y:.2}");
     }
 }
@@ -244,7 +244,7 @@ fn activation() {
     println!("[gelu]");
     let x = array![[-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0]];
     println!("x     {:6.2}", x.row(0));
-    let (y, slope) = gelu(x);
+    let (y, slope) = (x.map(|&x| gelu(x).0), x.map(|&x| gelu(x).1));
     println!("gelu  {:6.2}", rounded(y, 2).row(0));
     println!("slope {:6.2}", slope.row(0));
 }
@@ -256,7 +256,7 @@ fn mlp_alone(rng: &mut ChaCha8Rng) {
     let (up, down) = (normal((2, 8), 1.0, rng), normal((8, 2), 1.0, rng));
     let x = array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]];
     let straight = x.dot(&up).dot(&down);
-    let bent = gelu(x.dot(&up)).0.dot(&down);
+    let bent = x.dot(&up).map(|&x| gelu(x).0).dot(&down);
     for (name, y) in [("straight", straight), ("bent", bent)] {
         let sum = &y.row(0) + &y.row(1);
         println!(

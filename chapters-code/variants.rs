@@ -128,11 +128,14 @@ fn train(n_layer: usize) -> Result<(), Box<dyn Error>> {
     let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let model = Gpt::new(sizes, &mut rng)?;
-    let (max_lr, min_lr, warmup, steps) = (3e-3, 3e-4, 100, 2000);
-    let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
-    let (batch_size, max_norm, eval_interval, seed) = (8, 1.0, 500, 4);
-    let config =
-        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
+    let config = TrainConfig {
+        batch_size: 8,
+        schedule: LrSchedule::new(3e-3, 2000),
+        average: 0.0,
+        eval_interval: 500,
+        seed: 4,
+        ..TrainConfig::default()
+    };
     let mut trainer = Trainer::new(model, config)?;
     trainer.run(train, validation, |_, event| {
         if let Event::Evaluation(e) = event {

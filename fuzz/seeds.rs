@@ -6,7 +6,7 @@ use std::path::Path;
 
 use microgpt::checkpoint::{Corpus, save};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::training::{Average, LrSchedule, TrainConfig, Trainer};
+use microgpt::training::{LrSchedule, TrainConfig, Trainer};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 fn main() {
@@ -28,13 +28,12 @@ fn main() {
         let config = TrainConfig {
             batch_size: 2,
             schedule,
-            max_norm: 1.0,
+            average: if n_layer == 2 { 0.5 } else { 0.0 },
             eval_interval: 4,
             seed: 1,
+            ..TrainConfig::default()
         };
-        let mean = Average::new(model.clone(), 0.5).expect("a part");
         let mut trainer = Trainer::new(model, config).expect("a run");
-        trainer.average = (n_layer == 2).then_some(mean);
         for end in [0, 5, 9] {
             let enough = |trainer: &Trainer, _| match trainer.step >= end {
                 true => ControlFlow::Break(()),

@@ -12,6 +12,11 @@ use rand_distr::StandardNormal;
 use super::{Float, Matrix};
 
 // ANCHOR: normal
+/// The standard deviation of fresh weights, as in the first GPT.
+///
+/// Radford et al. (2018), §4.1.
+pub const INIT_STD: Float = 0.02;
+
 /// A matrix whose entries are drawn from `N(0, std²)`, row by row.
 pub fn normal(shape: (usize, usize), std: Float, rng: &mut impl Rng) -> Matrix {
     Matrix::from_shape_simple_fn(shape, || {
@@ -40,10 +45,9 @@ pub struct EmbeddingsCache {
 
 // ANCHOR: embeddings_new
 impl Embeddings {
-    /// Draws both tables from `N(0, 0.02²)`, as the first GPT does.
+    /// Draws both tables from `N(0, 0.02²)`.
     ///
-    /// Radford et al. (2018), §4.1. (The published code of GPT-2 draws the
-    /// positions with 0.01.)
+    /// The published code of GPT-2 draws the positions with 0.01.
     pub fn new(
         vocab_size: usize,
         block_size: usize,
@@ -51,8 +55,8 @@ impl Embeddings {
         rng: &mut impl Rng,
     ) -> Self {
         Self {
-            token: normal((vocab_size, n_embd), 0.02, rng),
-            position: normal((block_size, n_embd), 0.02, rng),
+            token: normal((vocab_size, n_embd), INIT_STD, rng),
+            position: normal((block_size, n_embd), INIT_STD, rng),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! # Generation
 //!
-//! The model scores every token; a sampler picks one; it is appended, and the
-//! next one is scored. A cache of keys and values spares the model from reading
-//! the whole text anew for every character.
+//! The model predicts the next token; a sampler chooses one; it is appended, and
+//! the model predicts again. A cache of keys and values spares it from reading
+//! the whole text again for every character.
 //!
 //! To copy this module, bring `gpt` beside it and what it needs.
 
@@ -11,13 +11,29 @@ use std::fmt;
 use ndarray::s;
 use rand::{Rng, RngExt};
 
+use super::embeddings::Embeddings;
 use super::gpt::Gpt;
-use super::orientation::{flat, product, softmax};
+use super::orientation::{flat, max, product, softmax};
 use super::transformer_block::{CausalSelfAttention, attend};
 use super::{Float, Matrix};
 
 // ANCHOR: sampler
-/// How to pick a token from scores: which may be picked, and how boldly.
+/// How to choose a token from the logits.
+///
+/// ```
+/// use microgpt::generation::Sampler;
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+///
+/// let logits = [0.0, 3.0, 1.0, 2.0];
+/// let sampler = Sampler::new(0.8, Some(2))?;
+/// let [(1, likely), (3, other)] = sampler.distribution(&logits)[..] else {
+///     unreachable!("two candidates");
+/// };
+/// assert!(likely > 0.7 && likely + other > 0.999);
+/// let mut rng = ChaCha8Rng::seed_from_u64(1);
+/// assert!([1, 3].contains(&sampler.sample(&logits, &mut rng)));
+/// # Ok::<(), microgpt::generation::GenerationError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
     temperature: Float,
@@ -27,11 +43,12 @@ pub struct Sampler {
 
 // ANCHOR: sampler_new
 impl Sampler {
-    /// A sampler that divides scores by `temperature` and keeps the `top_k`
+    /// A sampler that divides the logits by `temperature` and keeps the `top_k`
     /// highest, or all of them.
     ///
-    /// Temperature 0 always picks the highest score; below 1 favours the
-    /// likely, 1 follows the model, above 1 favours the unlikely.
+    /// Temperature 0 always takes the highest logit (greedy decoding); below 1
+    /// favors the likely tokens, 1 follows the model, above 1 favors the
+    /// unlikely ones.
     ///
     /// # Errors
     /// [`GenerationError::Temperature`] if `temperature` is negative, infinite
@@ -53,49 +70,60 @@ impl Sampler {
 
 // ANCHOR: distribution
 impl Sampler {
-    /// The candidates and their probabilities, the most likely first.
+    /// The candidates and their probabilities, the most likely first; among
+    /// equals, the smaller id.
     ///
-    /// Exactly `top_k` of them (or all there are): among equal scores, the
-    /// smaller id comes first. Temperature 0 leaves one.
-    ///
-    /// Top-k: Fan, Lewis & Dauphin (2018), §5.4.
+    /// Exactly `top_k` of them (or all there are). Temperature 0 leaves one.
     ///
     /// # Panics
-    /// If there are no scores.
+    /// If there are no logits.
+    ///
+    /// Top-k: Fan, Lewis & Dauphin (2018), §5.4.
     pub fn distribution(&self, logits: &[Float]) -> Vec<(u16, Float)> {
-        assert!(!logits.is_empty(), "a sampler needs scores to choose from");
-        let mut order: Vec<u16> = (0..=u16::MAX).take(logits.len()).collect();
-        let score = |id: &u16| logits[usize::from(*id)];
-        let by_score =
-            |a: &u16, b: &u16| score(b).total_cmp(&score(a)).then(a.cmp(b));
-        let k = self.top_k.unwrap_or(usize::MAX);
-        let k = if self.temperature == 0.0 { 1 } else { k };
-        if k < order.len() {
-            order.select_nth_unstable_by(k - 1, by_score);
-            order.truncate(k);
-        }
-        order.sort_unstable_by(by_score);
-        let highest = score(&order[0]);
-        let mut probs = vec![1.0; order.len()]; // right where k is 1
-        if k > 1 {
-            for (p, id) in probs.iter_mut().zip(&order) {
-                *p = (score(id) - highest) / self.temperature;
-            }
-            softmax(&mut probs);
-        }
-        order.into_iter().zip(probs).collect()
+        let mut candidates = self.candidates(logits);
+        candidates.sort_by(|(a, p), (b, q)| q.total_cmp(p).then(a.cmp(b)));
+        candidates
     }
 }
 // ANCHOR_END: distribution
+
+// ANCHOR: candidates
+impl Sampler {
+    /// The same in the order of their ids, which takes no sorting of the whole
+    /// vocabulary.
+    fn candidates(&self, logits: &[Float]) -> Vec<(u16, Float)> {
+        assert!(!logits.is_empty(), "a sampler needs logits to choose from");
+        let logit = |id: &u16| logits[usize::from(*id)];
+        let by_logit =
+            |a: &u16, b: &u16| logit(b).total_cmp(&logit(a)).then(a.cmp(b));
+        let ids = (0..=u16::MAX).take(logits.len());
+        if self.temperature == 0.0 {
+            let highest = ids.min_by(by_logit);
+            return highest.map(|id| (id, 1.0)).into_iter().collect();
+        }
+        let mut ids: Vec<u16> = ids.collect();
+        if let Some(k) = self.top_k.filter(|&k| k < ids.len()) {
+            ids.select_nth_unstable_by(k - 1, by_logit); // the k highest first
+            ids.truncate(k);
+            ids.sort_unstable();
+        }
+        let highest = max(logits); // first, so that a tiny T overflows nothing
+        let scaled = |id: &u16| (logit(id) - highest) / self.temperature;
+        let mut probs: Vec<Float> = ids.iter().map(scaled).collect();
+        softmax(&mut probs);
+        ids.into_iter().zip(probs).collect()
+    }
+}
+// ANCHOR_END: candidates
 
 // ANCHOR: sample
 impl Sampler {
     /// Draws an id with those probabilities.
     ///
     /// # Panics
-    /// If there are no scores.
+    /// If there are no logits.
     pub fn sample(&self, logits: &[Float], rng: &mut impl Rng) -> u16 {
-        let candidates = self.distribution(logits);
+        let candidates = self.candidates(logits);
         let mut left = rng.random::<f64>();
         for &(id, p) in &candidates {
             left -= f64::from(p);
@@ -103,18 +131,30 @@ impl Sampler {
                 return id;
             }
         }
-        candidates[0].0 // rounding left a crumb: the most likely takes it
+        candidates[candidates.len() - 1].0 // rounding left a crumb
     }
 }
 // ANCHOR_END: sample
 
 // ANCHOR: kv_cache
-/// The keys and values of every position read so far.
+/// The keys and values of every position that a model has read so far.
 ///
-/// They depend only on what stands at or before their position, so a later
-/// token never changes them: they are computed once.
+/// They depend only on what comes at or before their position, so a later token
+/// never changes them: they are computed once.
+///
+/// ```
+/// use microgpt::generation::KvCache;
+/// use microgpt::gpt::{Gpt, GptConfig};
+///
+/// let model = Gpt::zeros(GptConfig::quick(5));
+/// let mut cache = KvCache::new(&model);
+/// cache.extend(&[0, 1, 2]); // the prompt, at once
+/// let logits = cache.extend(&[3]); // then token by token
+/// assert_eq!((logits.len(), cache.len()), (5, 4));
+/// ```
 #[derive(Clone, Debug)]
-pub struct KvCache {
+pub struct KvCache<'a> {
+    model: &'a Gpt,
     keys: Vec<Matrix>,   // for each block, [block_size, C]
     values: Vec<Matrix>, // for each block, [block_size, C]
     len: usize,          // positions filled
@@ -122,12 +162,12 @@ pub struct KvCache {
 // ANCHOR_END: kv_cache
 
 // ANCHOR: kv_cache_new
-impl KvCache {
+impl<'a> KvCache<'a> {
     /// An empty cache for `model`.
-    pub fn new(model: &Gpt) -> Self {
+    pub fn new(model: &'a Gpt) -> Self {
         let room = |_| Matrix::zeros(model.embeddings.position.dim());
         let rooms = || model.blocks.iter().map(room).collect();
-        Self { keys: rooms(), values: rooms(), len: 0 }
+        Self { model, keys: rooms(), values: rooms(), len: 0 }
     }
 
     /// Positions read so far.
@@ -142,8 +182,8 @@ impl KvCache {
 
     /// Forgets everything.
     ///
-    /// Positions are learned: a token's key knows where it stood. When the
-    /// window moves, every token stands elsewhere, and none can be kept.
+    /// Positions are learned: a token's key knows where the token was. When the
+    /// window moves, every token is elsewhere, and none can be kept.
     pub fn clear(&mut self) {
         self.len = 0;
     }
@@ -151,8 +191,8 @@ impl KvCache {
 // ANCHOR_END: kv_cache_new
 
 // ANCHOR: extend
-impl KvCache {
-    /// Reads `ids` after what has been read before, and returns the scores of
+impl KvCache<'_> {
+    /// Reads `ids` after what has been read before, and returns the logits of
     /// what follows the last of them, `[V]`.
     ///
     /// The same numbers as the last row of [`Gpt::forward`] over everything
@@ -161,20 +201,17 @@ impl KvCache {
     /// # Panics
     /// If `ids` is empty, does not fit into what is left of the model's window,
     /// or has an id outside its vocabulary.
-    pub fn extend(&mut self, model: &Gpt, ids: &[u16]) -> Vec<Float> {
-        let positions = &model.embeddings.position;
+    pub fn extend(&mut self, ids: &[u16]) -> Vec<Float> {
+        let Embeddings { token, position } = &self.model.embeddings;
         let new = self.len..self.len + ids.len();
         assert!(!ids.is_empty(), "the cache needs at least one token to read");
-        assert!(
-            new.end <= positions.nrows(),
-            "the window is full: clear first"
-        );
-        let mut x = positions.slice(s![new.clone(), ..]).to_owned(); // [N, C]
-        for (mut x, &id) in x.rows_mut().into_iter().zip(ids) {
-            x += &model.embeddings.token.row(usize::from(id));
+        assert!(new.end <= position.nrows(), "the window is full: clear first");
+        let mut x = position.slice(s![new.clone(), ..]).to_owned(); // [N, C]
+        for (mut row, &id) in x.rows_mut().into_iter().zip(ids) {
+            row += &token.row(usize::from(id));
         }
         let caches = self.keys.iter_mut().zip(&mut self.values);
-        for (block, (keys, values)) in model.blocks.iter().zip(caches) {
+        for (block, (keys, values)) in self.model.blocks.iter().zip(caches) {
             let (h, _) = block.norm_1.forward(&x);
             x += &attend_cached(&block.attention, h, keys, values, self.len);
             let (h, _) = block.norm_2.forward(&x);
@@ -183,15 +220,15 @@ impl KvCache {
         }
         self.len = new.end;
         let last = x.slice(s![-1.., ..]).to_owned(); // [1, C]
-        let (x, _) = model.norm.forward(&last);
-        flat(&product(&x, &model.embeddings.token.t())).to_vec()
+        let (last, _) = self.model.norm.forward(&last);
+        flat(&product(&last, &token.t())).to_vec()
     }
 }
 // ANCHOR_END: extend
 
 // ANCHOR: attend_cached
-/// Attention of new positions over all up to their own, of which the first
-/// `old` are in the cache; the new ones are added to it.
+/// Attention of new positions over all up to their own. The keys and values of
+/// the first `old` are in the cache; those of the new ones are added to it.
 fn attend_cached(
     attention: &CausalSelfAttention,
     x: Matrix,
@@ -205,32 +242,45 @@ fn attend_cached(
     let new = s![old..old + n, ..];
     keys.slice_mut(new).assign(&qkv.slice(s![.., c..2 * c]));
     values.slice_mut(new).assign(&qkv.slice(s![.., 2 * c..]));
+    let mut att = Matrix::zeros((n, old + n));
     let mut y = Matrix::zeros((n, c));
     for left in (0..c).step_by(d) {
-        let head = s![..old + n, left..left + d];
-        let q = qkv.slice(s![.., left..left + d]);
-        let mut att = Matrix::zeros((n, old + n));
-        let mut y = y.slice_mut(s![.., left..left + d]);
-        attend([&q, &keys.slice(head), &values.slice(head)], &mut att, &mut y);
+        let columns = s![.., left..left + d];
+        let read = s![..old + n, left..left + d];
+        let (q, k, v) =
+            (qkv.slice(columns), keys.slice(read), values.slice(read));
+        attend(&q, &k, &v, &mut att, &mut y.slice_mut(columns));
     }
     attention.proj.forward(y).0
 }
 // ANCHOR_END: attend_cached
 
 // ANCHOR: generator
-/// Text that goes on for ever: an iterator of ids, each drawn by the sampler
-/// from what the model says after everything before it.
+/// Text without an end: an iterator of ids, each sampled from the model's
+/// prediction after everything before it.
 ///
 /// When the window is full, it moves on by half: the older half is forgotten
 /// and the newer read again at its new positions. So each token is chosen in
 /// view of between `block_size/2` and `block_size` of those before it (fewer at
 /// the start), and reading again costs little, as it is rare.
+///
+/// ```
+/// use microgpt::generation::{Generator, Sampler};
+/// use microgpt::gpt::{Gpt, GptConfig};
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+///
+/// let model = Gpt::zeros(GptConfig::quick(5));
+/// let sampler = Sampler::new(0.8, None)?;
+/// let rng = ChaCha8Rng::seed_from_u64(1);
+/// let ids = Generator::new(&model, &[0], sampler, rng)?;
+/// assert_eq!(ids.take(100).count(), 100);
+/// # Ok::<(), microgpt::generation::GenerationError>(())
+/// ```
 #[derive(Debug)]
 pub struct Generator<'a, R> {
-    model: &'a Gpt,
+    cache: KvCache<'a>,
     sampler: Sampler,
     rng: R,
-    cache: KvCache,
     window: Vec<u16>, // what the next token is chosen in view of
 }
 // ANCHOR_END: generator
@@ -263,7 +313,7 @@ impl<'a, R: Rng> Generator<'a, R> {
         }
         let block_size = model.embeddings.position.nrows();
         let window = prompt[prompt.len().saturating_sub(block_size)..].to_vec();
-        Ok(Self { model, sampler, rng, cache: KvCache::new(model), window })
+        Ok(Self { cache: KvCache::new(model), sampler, rng, window })
     }
 }
 // ANCHOR_END: generator_new
@@ -273,14 +323,14 @@ impl<R: Rng> Iterator for Generator<'_, R> {
     type Item = u16;
 
     fn next(&mut self) -> Option<u16> {
-        let block_size = self.model.embeddings.position.nrows();
+        let block_size = self.cache.model.embeddings.position.nrows();
         if self.window.len() > block_size {
             let keep = block_size.div_ceil(2);
             self.window.drain(..self.window.len() - keep);
             self.cache.clear();
         }
         let unread = &self.window[self.cache.len()..];
-        let logits = self.cache.extend(self.model, unread);
+        let logits = self.cache.extend(unread);
         let id = self.sampler.sample(&logits, &mut self.rng);
         self.window.push(id);
         Some(id)

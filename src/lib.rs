@@ -13,9 +13,16 @@
 //! | [`gpt`] | the whole model: ids to logits, loss and gradient |
 //! | [`training`] | batches, AdamW, the learning-rate schedule, the loop |
 //! | [`generation`] | sampling, the key-value cache, streams of text |
-//! | [`checkpoint`] | an appendix: a run as a file |
-//! | [`hugging_face`] | an appendix: a model for `transformers`, and a GPT-2 from it |
-//! | [`scalar_autograd`] | an appendix: the same gradients, found by a tape of scalars |
+//!
+//! Behind them are the appendices, which import chapters, and of each other
+//! only the file format:
+//!
+//! | module | is for |
+//! | --- | --- |
+//! | [`safetensors`] | the files that the next two read and write |
+//! | [`checkpoint`] | a run as a file |
+//! | [`hugging_face`] | a model for `transformers`, and a GPT-2 from it |
+//! | [`scalar_autograd`] | the same gradients, found by a tape of scalars |
 //! | `parallel` | with the feature `mpi`: one run on many machines |
 //!
 //! Two features, both off unless asked for: `mpi` adds `parallel`, and takes an
@@ -38,7 +45,7 @@
 //! use microgpt::generation::{Generator, Sampler};
 //! use microgpt::gpt::{Gpt, GptConfig};
 //! use microgpt::training::{
-//!     Average, Event, LrSchedule, TrainConfig, Trainer, evaluate, split,
+//!     Event, LrSchedule, TrainConfig, Trainer, evaluate, split,
 //! };
 //! use rand::{SeedableRng, rngs::ChaCha8Rng};
 //!
@@ -47,26 +54,19 @@
 //! let ids = corpus.tokenizer.encode(&text)?;
 //! let (train, validation) = split(&ids);
 //!
-//! let config = GptConfig {
-//!     n_layer: 2,
-//!     n_head: 2,
+//! let sizes = GptConfig {
 //!     n_embd: 16,
 //!     block_size: 16,
-//!     vocab_size: corpus.tokenizer.vocab_size(),
+//!     ..GptConfig::quick(corpus.tokenizer.vocab_size())
 //! };
-//! let model = Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1))?;
-//! let schedule =
-//!     LrSchedule { max_lr: 1e-2, min_lr: 1e-3, warmup: 10, steps: 300 };
+//! let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
 //! let config = TrainConfig {
 //!     batch_size: 8,
-//!     schedule,
-//!     max_norm: 1.0,
+//!     schedule: LrSchedule::new(1e-2, 300),
 //!     eval_interval: 100,
-//!     seed: 2,
+//!     ..TrainConfig::default()
 //! };
 //! let mut trainer = Trainer::new(model, config)?;
-//! let mean = Average::new(trainer.model.clone(), 0.1)?; // of the last tenth
-//! trainer.average = Some(mean);
 //! trainer.run(train, validation, |_, event| {
 //!     if let Event::Evaluation(now) = event {
 //!         println!("step {}: {:.3}", now.step, now.validation_loss);

@@ -58,13 +58,39 @@ pub fn rows_mut(x: &mut ArrayRef2<Float>) -> ChunksExactMut<'_, Float> {
 // ANCHOR_END: flat
 
 // ANCHOR: product
+/// `c = scale·a·b`: what was in `c` is replaced.
+///
+/// # Shapes
+/// - `a`: `[M, K]`, `b`: `[K, N]`, `c`: `[M, N]`, each with any strides
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn set_product(
+    scale: Float,
+    a: &ArrayRef2<Float>,
+    b: &ArrayRef2<Float>,
+    c: &mut ArrayRef2<Float>,
+) {
+    general_mat_mul(scale, a, b, 0.0, c);
+}
+
+/// `c += scale·a·b`; shapes and panics are those of [`set_product`].
+pub fn add_product(
+    scale: Float,
+    a: &ArrayRef2<Float>,
+    b: &ArrayRef2<Float>,
+    c: &mut ArrayRef2<Float>,
+) {
+    general_mat_mul(scale, a, b, 1.0, c);
+}
+
 /// `a·b`, the product of two matrices.
 ///
 /// # Panics
-/// If `a` has not as many columns as `b` rows.
+/// If `a` does not have as many columns as `b` has rows.
 pub fn product(a: &ArrayRef2<Float>, b: &ArrayRef2<Float>) -> Matrix {
     let mut c = Matrix::zeros((a.nrows(), b.ncols()));
-    general_mat_mul(1.0, a, b, 0.0, &mut c);
+    set_product(1.0, a, b, &mut c);
     c
 }
 // ANCHOR_END: product
@@ -288,7 +314,7 @@ impl CountModel<'_> {
 }
 // ANCHOR_END: count_model_sample
 
-// ANCHOR: ladder
+// ANCHOR: rung
 /// One rung of the [`ladder`]: a model that anyone can build by counting, and
 /// what it scores.
 #[derive(Clone, Debug, PartialEq)]
@@ -298,12 +324,22 @@ pub struct Rung {
     /// Its cross-entropy on the validation text, in nats per character.
     pub loss: f64,
 }
+// ANCHOR_END: rung
 
+// ANCHOR: ladder
 /// The loss ladder of a corpus: what guessing and counting achieve on
 /// `validation` after reading `train`, from the uniform guess to 6-grams.
 ///
 /// Every rung scores the same characters, those with five before them, so the
 /// losses can be compared. `NaN` if `validation` has fewer than six characters.
+///
+/// ```
+/// let text: Vec<char> = "to be, or not to be ".repeat(20).chars().collect();
+/// let rungs = microgpt::orientation::ladder(&text[..300], &text[300..]);
+/// assert_eq!((rungs[0].name, rungs[6].name), ("uniform", "6-gram"));
+/// assert!((rungs[0].loss - 8f64.ln()).abs() < 1e-12); // of 8 characters
+/// assert!(rungs[6].loss < rungs[1].loss); // nats
+/// ```
 ///
 /// # Panics
 /// If both texts are empty.

@@ -13,6 +13,19 @@ use std::fmt;
 ///
 /// An id is a name: neighbouring ids mean nothing to each other. Ids are `u16`,
 /// two bytes for each character of a corpus.
+///
+/// ```
+/// use microgpt::tokenization::CharTokenizer;
+///
+/// let tokenizer = CharTokenizer::new("to be")?;
+/// assert_eq!(tokenizer.vocabulary(), [' ', 'b', 'e', 'o', 't']);
+/// let ids = tokenizer.encode("bet")?;
+/// assert_eq!(ids, [1, 2, 4]);
+/// assert_eq!(tokenizer.decode(&ids)?, "bet");
+/// let error = tokenizer.encode("bet!").unwrap_err().to_string();
+/// assert!(error.starts_with("unknown character '!' at 3"));
+/// # Ok::<(), microgpt::tokenization::TokenizerError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CharTokenizer {
     vocabulary: Vec<char>, // sorted, distinct; the id is the index

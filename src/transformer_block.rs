@@ -1,10 +1,12 @@
 //! # The transformer block
 //!
 //! The part that is repeated: attention, where positions exchange information,
-//! and a feed-forward network, where each thinks for itself; both behind a
-//! LayerNorm, both added to a stream that runs past them. Every `forward` keeps
-//! what its `backward` needs in a cache, and every `backward` adds to a gradient
-//! that has the type of the thing itself.
+//! and a feed-forward network, which works on each position by itself; both
+//! behind a LayerNorm, both added to a residual stream that runs past them.
+//! Every `forward` keeps what its `backward` needs in a cache, and every
+//! `backward` adds to a gradient that has the type of the layer itself. An
+//! argument that a function keeps or reuses is taken by value, any other by
+//! reference.
 //!
 //! Rows are positions: a batch of `B` windows of `T` positions is one matrix of
 //! `N = B·T` rows.
@@ -15,14 +17,15 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
 
-use ndarray::{ArrayRef2, Axis, s};
+use ndarray::{ArrayRef2, Axis, Zip, s};
 use rand::Rng;
 
-use super::embeddings::normal;
+use super::embeddings::{INIT_STD, normal};
 use super::orientation::{
-    dot, flat, flat_mut, product, rows, rows_mut, softmax, sum,
+    add_product, dot, flat, flat_mut, product, rows, rows_mut, set_product,
+    softmax, sum,
 };
-use super::{Float, Matrix, Vector, exp, general_mat_mul};
+use super::{Float, Matrix, Vector, exp};
 
 // ANCHOR: linear
 /// A linear layer: `y = x·W + b`.
@@ -70,7 +73,7 @@ impl Linear {
         let shape = (x.nrows(), self.bias.len());
         let mut y = Matrix::zeros(shape); // [N, out]
         y += &self.bias;
-        general_mat_mul(1.0, &x, &self.weight, 1.0, &mut y);
+        add_product(1.0, &x, &self.weight, &mut y);
         (y, LinearCache { x })
     }
 }
@@ -78,7 +81,7 @@ impl Linear {
 
 // ANCHOR: linear_backward
 impl Linear {
-    /// `dW += xᵀ·dy`, `db += Σₙ dyₙ`, and returns `dx = dy·Wᵀ`.
+    /// Adds `xᵀ·dy` to `dW` and `Σₙ dyₙ` to `db`; returns `dx = dy·Wᵀ`.
     ///
     /// # Shapes
     /// - `dy`: `[N, out]`
@@ -89,16 +92,250 @@ impl Linear {
         dy: &Matrix,
         grad: &mut Linear,
     ) -> Matrix {
-        general_mat_mul(1.0, &cache.x.t(), dy, 1.0, &mut grad.weight);
+        add_product(1.0, &cache.x.t(), dy, &mut grad.weight);
         grad.bias += &dy.sum_axis(Axis(0));
         product(dy, &self.weight.t()) // [N, in]
     }
 }
 // ANCHOR_END: linear_backward
 
+// ANCHOR: tile
+/// How many queries [`attend`] works on together.
+///
+/// The later half of a window's keys is masked for the earlier half of its
+/// queries. With tiles of this many queries, most of those products are never
+/// computed.
+const TILE: usize = 32;
+// ANCHOR_END: tile
+
+// ANCHOR: attend
+/// One head of one window: `A = softmax(q·kᵀ/√D)`, `y = A·v`.
+///
+/// The queries are those of the last `Q` positions: all of them in training,
+/// only the newest in generation. The causal mask: a query's row of `A` is the
+/// softmax of its scores up to its own position, and zero beyond.
+///
+/// # Shapes
+/// - `q`: `[Q, D]`; `k`, `v`: `[T, D]`, `T ≥ Q`
+/// - `att`, for `A`: `[Q, T]`; `y`: `[Q, D]`; both are overwritten
+///
+/// # Panics
+/// If there are more queries than keys, or another shape does not fit.
+///
+/// Vaswani et al. (2017), §3.2.1.
+pub fn attend(
+    q: &ArrayRef2<Float>,
+    k: &ArrayRef2<Float>,
+    v: &ArrayRef2<Float>,
+    att: &mut ArrayRef2<Float>,
+    y: &mut ArrayRef2<Float>,
+) {
+    let scale = 1.0 / (q.ncols() as Float).sqrt();
+    let first = k.nrows() - q.nrows(); // the position of the first query
+    for start in (0..q.nrows()).step_by(TILE) {
+        let end = q.nrows().min(start + TILE);
+        let (queries, keys) = (s![start..end, ..], s![..first + end, ..]);
+        att.slice_mut(s![start..end, first + end..]).fill(0.0);
+        let mut tile = att.slice_mut(s![start..end, ..first + end]);
+        set_product(scale, &q.slice(queries), &k.slice(keys).t(), &mut tile);
+        for (i, mut scores) in tile.outer_iter_mut().enumerate() {
+            let position = first + start + i;
+            let (past, future) =
+                flat_mut(&mut scores).split_at_mut(position + 1);
+            softmax(past);
+            future.fill(0.0);
+        }
+        let y = &mut y.slice_mut(queries);
+        set_product(1.0, &tile, &v.slice(keys), y);
+    }
+}
+// ANCHOR_END: attend
+
+// ANCHOR: softmax_backward
+/// Backpropagation through a softmax, row by row: from `dA` to
+/// `dS = A∘(dA − ⟨A, dA⟩)`.
+///
+/// Where `A` is zero, because of the mask, so is `dS`.
+///
+/// # Shapes
+/// - `att`, `da`, returns: `[Q, T]`
+fn softmax_backward(att: &ArrayRef2<Float>, da: Matrix) -> Matrix {
+    let mut ds = da;
+    for (p, row) in att.outer_iter().zip(rows_mut(&mut ds)) {
+        let p = flat(&p);
+        let mean = dot(p, row); // of dA, weighted by the probabilities
+        for (ds_j, p_j) in row.iter_mut().zip(p) {
+            *ds_j = p_j * (*ds_j - mean);
+        }
+    }
+    ds
+}
+// ANCHOR_END: softmax_backward
+
+// ANCHOR: attend_backward
+/// Adds to `dV` the product `Aᵀ·dY`, and, with `dA = dY·Vᵀ` taken back through
+/// the softmax to `dS`, to `dQ` and `dK` the products `dS·K/√D` and `dSᵀ·Q/√D`.
+///
+/// # Shapes
+/// - `q`, `k`, `v`, `dy` and the gradients `dq`, `dk`, `dv`: `[T, D]`
+/// - `att`: `[T, T]`
+#[allow(clippy::too_many_arguments)] // three tensors, and their gradients
+fn attend_backward(
+    q: &ArrayRef2<Float>,
+    k: &ArrayRef2<Float>,
+    v: &ArrayRef2<Float>,
+    att: &ArrayRef2<Float>,
+    dy: &ArrayRef2<Float>,
+    dq: &mut ArrayRef2<Float>,
+    dk: &mut ArrayRef2<Float>,
+    dv: &mut ArrayRef2<Float>,
+) {
+    let scale = 1.0 / (q.ncols() as Float).sqrt();
+    for start in (0..q.nrows()).step_by(TILE) {
+        let end = q.nrows().min(start + TILE);
+        let (queries, keys) = (s![start..end, ..], s![..end, ..]);
+        let tile = att.slice(s![start..end, ..end]);
+        let dy = dy.slice(queries);
+        add_product(1.0, &tile.t(), &dy, &mut dv.slice_mut(keys));
+        let da = product(&dy, &v.slice(keys).t()); // [end − start, end]
+        let ds = softmax_backward(&tile, da);
+        add_product(scale, &ds, &k.slice(keys), &mut dq.slice_mut(queries));
+        add_product(scale, &ds.t(), &q.slice(queries), &mut dk.slice_mut(keys));
+    }
+}
+// ANCHOR_END: attend_backward
+
+// ANCHOR: attention
+/// Multi-head causal self-attention: in every head, each position compares its
+/// query with the keys of all positions up to its own, and takes the mean of
+/// their values, weighted by how well they match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CausalSelfAttention {
+    /// Heads, `H`.
+    pub n_head: usize,
+    /// Queries, keys and values of all heads in one product, `[C, 3C]`.
+    pub qkv: Linear,
+    /// Mixes what the heads found, `[C, C]`.
+    pub proj: Linear,
+}
+
+/// What [`CausalSelfAttention::backward`] needs.
+#[derive(Clone, Debug)]
+pub struct AttentionCache {
+    qkv_in: LinearCache,
+    qkv: Matrix, // [N, 3C]
+    att: Matrix, // [B·H·T, T]
+    proj_in: LinearCache,
+}
+// ANCHOR_END: attention
+
+// ANCHOR: attention_new
+impl CausalSelfAttention {
+    /// Weights from `N(0, 0.02²)`; those of the output, which adds to the
+    /// residual stream, from `N(0, proj_std²)`.
+    pub fn new(
+        n_embd: usize,
+        n_head: usize,
+        proj_std: Float,
+        rng: &mut impl Rng,
+    ) -> Self {
+        let qkv = Linear::new(n_embd, 3 * n_embd, INIT_STD, rng);
+        let proj = Linear::new(n_embd, n_embd, proj_std, rng);
+        Self { n_head, qkv, proj }
+    }
+}
+// ANCHOR_END: attention_new
+
+// ANCHOR: attention_forward
+impl CausalSelfAttention {
+    /// In each window and head, `y = softmax(q·kᵀ/√D)·v`; the heads side by
+    /// side, `[N, C]`, then pass through `proj`.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C]`, windows of `t` rows one behind the other
+    /// - returns: `[N, C]`
+    ///
+    /// # Panics
+    /// If `t` does not divide `N`, or the number of heads `C`.
+    ///
+    /// Vaswani et al. (2017), §3.2.
+    pub fn forward(&self, x: Matrix, t: usize) -> (Matrix, AttentionCache) {
+        let (n, c) = x.dim();
+        assert_eq!(n % t, 0, "attention: {n} rows are no windows of {t}");
+        assert_eq!(c % self.n_head, 0, "attention: heads must divide {c}");
+        let d = c / self.n_head;
+        let (qkv, qkv_in) = self.qkv.forward(x); // [N, 3C]
+        let (q, kv) = qkv.view().split_at(Axis(1), c);
+        let (k, v) = kv.split_at(Axis(1), c); // [N, C], as q
+        let mut att = Matrix::zeros((n * self.n_head, t)); // [B·H·T, T]
+        let mut y = Matrix::zeros((n, c)); // [N, C]
+        let squares = att.axis_chunks_iter_mut(Axis(0), t); // [T, T] each
+        for (i, mut att) in squares.enumerate() {
+            let (row, column) = (i / self.n_head * t, i % self.n_head * d);
+            let at = s![row..row + t, column..column + d]; // [T, D]
+            let (q, k, v) = (q.slice(at), k.slice(at), v.slice(at));
+            attend(&q, &k, &v, &mut att, &mut y.slice_mut(at));
+        }
+        let (y, proj_in) = self.proj.forward(y);
+        (y, AttentionCache { qkv_in, qkv, att, proj_in })
+    }
+}
+// ANCHOR_END: attention_forward
+
+// ANCHOR: attention_backward
+impl CausalSelfAttention {
+    /// The same from the last step to the first: `proj`, every head of every
+    /// window, `qkv`.
+    ///
+    /// # Shapes
+    /// - `dy`: `[N, C]`
+    /// - returns: `[N, C]`
+    pub fn backward(
+        &self,
+        cache: &AttentionCache,
+        dy: &Matrix,
+        grad: &mut CausalSelfAttention,
+    ) -> Matrix {
+        let AttentionCache { qkv_in, qkv, att, proj_in } = cache;
+        let dy = self.proj.backward(proj_in, dy, &mut grad.proj); // [N, C]
+        let ((n, c), t) = (dy.dim(), att.ncols());
+        let d = c / self.n_head;
+        let (q, kv) = qkv.view().split_at(Axis(1), c);
+        let (k, v) = kv.split_at(Axis(1), c); // [N, C], as q
+        let mut dqkv = Matrix::zeros((n, 3 * c)); // [N, 3C]
+        let (mut dq, dkv) = dqkv.view_mut().split_at(Axis(1), c);
+        let (mut dk, mut dv) = dkv.split_at(Axis(1), c); // [N, C], as dq
+        for (i, att) in att.axis_chunks_iter(Axis(0), t).enumerate() {
+            let (row, column) = (i / self.n_head * t, i % self.n_head * d);
+            let at = s![row..row + t, column..column + d]; // [T, D]
+            attend_backward(
+                &q.slice(at),
+                &k.slice(at),
+                &v.slice(at),
+                &att,
+                &dy.slice(at),
+                &mut dq.slice_mut(at),
+                &mut dk.slice_mut(at),
+                &mut dv.slice_mut(at),
+            );
+        }
+        self.qkv.backward(qkv_in, &dqkv, &mut grad.qkv)
+    }
+}
+// ANCHOR_END: attention_backward
+
 // ANCHOR: layer_norm
-/// Layer normalization: each row loses its mean and its size, and gets learned
-/// ones instead.
+/// Layer normalization: each row loses its mean and its standard deviation, and
+/// gets learned ones instead.
+///
+/// ```
+/// use microgpt::transformer_block::LayerNorm;
+///
+/// let row = ndarray::array![[1.0, 0.0, 0.0, 0.0]];
+/// let (y, _) = LayerNorm::new(4).forward(&row);
+/// assert!((y[[0, 0]] - 3f32.sqrt()).abs() < 1e-3);
+/// assert!(y.sum().abs() < 1e-6);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerNorm {
     /// The gain `γ`, `[C]`.
@@ -148,9 +385,9 @@ impl LayerNorm {
             let mean = sum(row) / c;
             row.iter_mut().for_each(|x| *x -= mean);
             let variance = dot(row, row) / c;
-            let scale = 1.0 / (variance + Self::EPSILON).sqrt();
-            row.iter_mut().for_each(|x| *x *= scale);
-            rstd.push(scale);
+            let one_over_std = 1.0 / (variance + Self::EPSILON).sqrt();
+            row.iter_mut().for_each(|x| *x *= one_over_std);
+            rstd.push(one_over_std);
         }
         let y = &x_hat * &self.weight + &self.bias; // [N, C]
         (y, LayerNormCache { x_hat, rstd })
@@ -160,11 +397,11 @@ impl LayerNorm {
 
 // ANCHOR: layer_norm_backward
 impl LayerNorm {
-    /// `dγ += Σₙ dy·x̂`, `dβ += Σₙ dy`, and, with `g = dy·γ` and `⟨·⟩` the mean
-    /// over a row, returns `dx = (g − ⟨g⟩ − x̂·⟨g·x̂⟩) / σ`.
+    /// Adds `Σₙ dy·x̂` to `dγ` and `Σₙ dy` to `dβ`; with `g = γ·dy` and `⟨·⟩`
+    /// the mean over a row, returns `dx = (g − ⟨g⟩ − x̂·⟨g·x̂⟩) / σ`.
     ///
-    /// The row's mean and its size were divided away, so a gradient that only
-    /// asks for more of either is projected out.
+    /// A normalized row always has the same mean and the same length, so the
+    /// parts of a gradient that would change either are removed.
     pub fn backward(
         &self,
         cache: &LayerNormCache,
@@ -177,10 +414,10 @@ impl LayerNorm {
         let normalized = rows(&cache.x_hat).zip(&cache.rstd);
         for (g, (x_hat, rstd)) in rows_mut(&mut dx).zip(normalized) {
             let c = g.len() as Float;
-            let mean = sum(g) / c;
-            let along = dot(g, x_hat) / c;
-            for (g, x_hat) in g.iter_mut().zip(x_hat) {
-                *g = (*g - mean - x_hat * along) * rstd;
+            let mean = sum(g) / c; // ⟨g⟩
+            let along = dot(g, x_hat) / c; // ⟨g·x̂⟩
+            for (g_j, x_hat_j) in g.iter_mut().zip(x_hat) {
+                *g_j = (*g_j - mean - x_hat_j * along) * rstd;
             }
         }
         dx
@@ -188,246 +425,33 @@ impl LayerNorm {
 }
 // ANCHOR_END: layer_norm_backward
 
-// ANCHOR: attention
-/// Multi-head causal self-attention: every position asks all positions up to
-/// its own, and takes a weighted mean of what they offer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CausalSelfAttention {
-    /// Heads, `H`.
-    pub n_head: usize,
-    /// Queries, keys and values of all heads in one product, `[C, 3C]`.
-    pub qkv: Linear,
-    /// Mixes what the heads found, `[C, C]`.
-    pub proj: Linear,
-}
-
-/// What [`CausalSelfAttention::backward`] needs.
-#[derive(Clone, Debug)]
-pub struct AttentionCache {
-    t: usize,
-    qkv_in: LinearCache,
-    qkv: Matrix, // [N, 3C]
-    att: Matrix, // [B·H·T, T]
-    proj_in: LinearCache,
-}
-// ANCHOR_END: attention
-
-// ANCHOR: attention_new
-impl CausalSelfAttention {
-    /// Weights from `N(0, 0.02²)`; those of the output, which adds to the
-    /// residual stream, from `N(0, proj_std²)`.
-    pub fn new(
-        n_embd: usize,
-        n_head: usize,
-        proj_std: Float,
-        rng: &mut impl Rng,
-    ) -> Self {
-        let qkv = Linear::new(n_embd, 3 * n_embd, 0.02, rng);
-        let proj = Linear::new(n_embd, n_embd, proj_std, rng);
-        Self { n_head, qkv, proj }
-    }
-}
-// ANCHOR_END: attention_new
-
-// ANCHOR: attention_forward
-impl CausalSelfAttention {
-    /// In each window and head, `y = softmax(q·kᵀ/√D)·v`; the heads side by
-    /// side, `[N, C]`, then pass through `proj`.
-    ///
-    /// # Shapes
-    /// - `x`: `[N, C]`, windows of `t` rows one behind the other
-    /// - returns: `[N, C]`
-    ///
-    /// # Panics
-    /// If `t` does not divide `N`, or the number of heads `C`.
-    ///
-    /// Vaswani et al. (2017), §3.2.
-    pub fn forward(&self, x: Matrix, t: usize) -> (Matrix, AttentionCache) {
-        let (n, c) = x.dim();
-        assert_eq!(n % t, 0, "attention: {n} rows are no windows of {t}");
-        assert_eq!(c % self.n_head, 0, "attention: heads must divide {c}");
-        let (qkv, qkv_in) = self.qkv.forward(x); // [N, 3C]
-        let mut att = Matrix::zeros((n * self.n_head, t)); // [B·H·T, T]
-        let mut y = Matrix::zeros((n, c)); // [N, C]
-        let d = c / self.n_head;
-        for (i, mut att) in att.axis_chunks_iter_mut(Axis(0), t).enumerate() {
-            // Head i mod H of window i div H, and where it lies
-            let (row, column) = (i / self.n_head * t, i % self.n_head * d);
-            let at = |left| s![row..row + t, left..left + d];
-            let parts = [0, c, 2 * c].map(|part| at(part + column));
-            let [q, k, v] = parts.map(|part| qkv.slice(part)); // [T, D] each
-            attend([&q, &k, &v], &mut att, &mut y.slice_mut(at(column)));
-        }
-        let (y, proj_in) = self.proj.forward(y);
-        (y, AttentionCache { t, qkv_in, qkv, att, proj_in })
-    }
-}
-// ANCHOR_END: attention_forward
-
-// ANCHOR: attention_backward
-impl CausalSelfAttention {
-    /// Back through the output projection, then every head, then `qkv`.
-    ///
-    /// # Shapes
-    /// - `dy`: `[N, C]`
-    /// - returns: `[N, C]`
-    pub fn backward(
-        &self,
-        cache: &AttentionCache,
-        dy: &Matrix,
-        grad: &mut CausalSelfAttention,
-    ) -> Matrix {
-        let AttentionCache { t, qkv_in, qkv, att, proj_in } = cache;
-        let dy = self.proj.backward(proj_in, dy, &mut grad.proj); // [N, C]
-        let (n, c) = dy.dim();
-        let mut dqkv = Matrix::zeros((n, 3 * c)); // [N, 3C]
-        let d = c / self.n_head;
-        for (i, att) in att.axis_chunks_iter(Axis(0), *t).enumerate() {
-            let (row, column) = (i / self.n_head * t, i % self.n_head * d);
-            let at = |left| s![row..row + t, left..left + d];
-            let parts = [0, c, 2 * c].map(|part| at(part + column));
-            let [q, k, v] = parts.map(|part| qkv.slice(part)); // [T, D] each
-            let [dq, dk, dv] = parts;
-            let (mut dq, mut dk, mut dv) = dqkv.multi_slice_mut((dq, dk, dv));
-            let dy = dy.slice(at(column)); // [T, D]
-            let dqkv = [&mut *dq, &mut *dk, &mut *dv];
-            attend_backward([&q, &k, &v], &att, &dy, dqkv);
-        }
-        self.qkv.backward(qkv_in, &dqkv, &mut grad.qkv)
-    }
-}
-// ANCHOR_END: attention_backward
-
-// ANCHOR: block_size
-/// How many queries are worked on together in [`attend`].
-///
-/// The later half of a window's keys is of no use to the earlier half of its
-/// queries. In blocks of this many, most of those products are never formed.
-const BLOCK: usize = 32;
-// ANCHOR_END: block_size
-
-// ANCHOR: attend
-/// One head looking at one window: `A = softmax(q·kᵀ/√D)`, `y = A·v`.
-///
-/// The queries are those of the last positions that there are keys of: all of
-/// them in training, only the newest when text is generated. A query's row of
-/// `A` is the softmax of its scores up to its own position, and zero beyond:
-/// the future does not take part.
-///
-/// # Shapes
-/// - `q`, `y`: `[Q, D]`; `k`, `v`: `[T, D]`, `T ≥ Q`
-/// - `att`: `[Q, T]`; all zero when it comes
-///
-/// # Panics
-/// If there are more queries than keys, or another shape does not fit.
-///
-/// Vaswani et al. (2017), §3.2.1.
-pub fn attend(
-    [q, k, v]: [&ArrayRef2<Float>; 3],
-    att: &mut ArrayRef2<Float>,
-    y: &mut ArrayRef2<Float>,
-) {
-    let scale = 1.0 / (q.ncols() as Float).sqrt();
-    let old = k.nrows() - q.nrows();
-    for start in (0..q.nrows()).step_by(BLOCK) {
-        let end = q.nrows().min(start + BLOCK);
-        let (queries, keys) = (s![start..end, ..], s![..old + end, ..]);
-        let mut att = att.slice_mut(s![start..end, ..old + end]);
-        let (q, k, v) = (q.slice(queries), k.slice(keys), v.slice(keys));
-        general_mat_mul(scale, &q, &k.t(), 0.0, &mut att);
-        for (i, mut scores) in att.outer_iter_mut().enumerate() {
-            let scores = flat_mut(&mut scores);
-            let (past, future) = scores.split_at_mut(old + start + i + 1);
-            softmax(past);
-            future.fill(0.0);
-        }
-        general_mat_mul(1.0, &att, &v, 0.0, &mut y.slice_mut(queries));
-    }
-}
-// ANCHOR_END: attend
-
-// ANCHOR: attend_backward
-/// `dV = Aᵀ·dY` and `dA = dY·Vᵀ`; through the softmax, row by row,
-/// `dS = A∘(dA − ⟨A, dA⟩)`; then `dQ = dS·K/√D` and `dK = dSᵀ·Q/√D`.
-///
-/// Where `A` is zero, beyond the diagonal, so is `dS`.
-///
-/// # Shapes
-/// - `q`, `k`, `v`, `dy` and their gradients: `[T, D]`; `dk` and `dv` all zero
-///   when they come
-/// - `att`: `[T, T]`
-fn attend_backward(
-    [q, k, v]: [&ArrayRef2<Float>; 3],
-    att: &ArrayRef2<Float>,
-    dy: &ArrayRef2<Float>,
-    [dq, dk, dv]: [&mut ArrayRef2<Float>; 3],
-) {
-    let scale = 1.0 / (q.ncols() as Float).sqrt();
-    for start in (0..q.nrows()).step_by(BLOCK) {
-        let end = q.nrows().min(start + BLOCK);
-        let (queries, keys) = (s![start..end, ..], s![..end, ..]);
-        let att = att.slice(s![start..end, ..end]);
-        let (q, k, v) = (q.slice(queries), k.slice(keys), v.slice(keys));
-        let dy = dy.slice(queries);
-        general_mat_mul(1.0, &att.t(), &dy, 1.0, &mut dv.slice_mut(keys));
-        let mut ds = product(&dy, &v.t()); // dA, [end − start, end]
-        for (att, ds) in att.outer_iter().zip(rows_mut(&mut ds)) {
-            let att = flat(&att);
-            let mean = dot(att, ds); // the mean of dA under the weights A
-            for (att, ds) in att.iter().zip(ds) {
-                *ds = att * (*ds - mean);
-            }
-        }
-        general_mat_mul(scale, &ds, &k, 0.0, &mut dq.slice_mut(queries));
-        general_mat_mul(scale, &ds.t(), &q, 1.0, &mut dk.slice_mut(keys));
-    }
-}
-// ANCHOR_END: attend_backward
-
-// ANCHOR: gate
-/// `1/(1 + e⁻²ᵘ)` with `u = √(2/π)·(x + 0.044715·x³)`: the share of `x` that
-/// GELU lets through. It equals `(1 + tanh u) / 2`, as most write it.
-#[inline]
-fn gate(x: Float) -> Float {
-    1.0 / (1.0 + exp(-TWO_ROOT_TWO_OVER_PI * (x + CUBIC * x * x * x)))
-}
-
+// ANCHOR: gelu
 /// `2√(2/π)`.
-const TWO_ROOT_TWO_OVER_PI: Float = (FRAC_2_SQRT_PI * SQRT_2) as Float;
+const SQRT_8_OVER_PI: Float = (FRAC_2_SQRT_PI * SQRT_2) as Float;
 /// The weight of the cubic term.
 const CUBIC: Float = 0.044715;
-// ANCHOR_END: gate
 
-// ANCHOR: gelu
-/// GELU in its tanh form, and its slope.
+/// GELU of a number, in its tanh form, and its derivative there.
 ///
-/// `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`. The slope is all that the
-/// way back will need: `dy/dx = g + x·g·(1 − g)·2u′`, with `g` the gate and
-/// `u′ = √(2/π)·(1 + 3·0.044715·x²)`.
-///
-/// # Shapes
-/// - `x`: `[N, C]`
-/// - returns: `y` and the slopes, `[N, C]` each
+/// With `u = √(2/π)·(x + 0.044715·x³)`, GELU is `x·(1 + tanh u)/2`. The second
+/// factor, the gate, is the same as `g = 1/(1 + e⁻²ᵘ)`. So `y = x·g`, and
+/// `dy/dx = g + x·g·(1 − g)·2u′` with `u′ = √(2/π)·(1 + 3·0.044715·x²)`.
 ///
 /// GPT-2's activation. The exact GELU, `x·Φ(x)`, differs from it by less than
 /// 5e-4 everywhere.
 ///
 /// Hendrycks & Gimpel (2016), §2.
-pub fn gelu(x: Matrix) -> (Matrix, Matrix) {
-    let mut slope = x; // the memory of x
-    let y = slope.map_mut(|slope| {
-        let x = *slope;
-        let g = gate(x);
-        let inner = TWO_ROOT_TWO_OVER_PI * (1.0 + 3.0 * CUBIC * x * x); // 2u′
-        *slope = g + x * g * (1.0 - g) * inner;
-        x * g
-    });
-    (y, slope)
+#[inline]
+pub fn gelu(x: Float) -> (Float, Float) {
+    let two_u = SQRT_8_OVER_PI * (x + CUBIC * x * x * x);
+    let two_du = SQRT_8_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
+    let g = 1.0 / (1.0 + exp(-two_u));
+    (x * g, g + x * g * (1.0 - g) * two_du)
 }
 // ANCHOR_END: gelu
 
 // ANCHOR: mlp
-/// The feed-forward network: widen four times, bend, narrow again.
+/// The feed-forward network: four times as wide, GELU, as wide as before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mlp {
     /// `[C, 4C]`.
@@ -450,7 +474,7 @@ impl Mlp {
     /// Weights from `N(0, 0.02²)`; those of `down`, which adds to the residual
     /// stream, from `N(0, proj_std²)`.
     pub fn new(n_embd: usize, proj_std: Float, rng: &mut impl Rng) -> Self {
-        let up = Linear::new(n_embd, 4 * n_embd, 0.02, rng);
+        let up = Linear::new(n_embd, 4 * n_embd, INIT_STD, rng);
         let down = Linear::new(4 * n_embd, n_embd, proj_std, rng);
         Self { up, down }
     }
@@ -465,8 +489,11 @@ impl Mlp {
     /// - `x`: `[N, C]`
     /// - returns: `[N, C]`
     pub fn forward(&self, x: Matrix) -> (Matrix, MlpCache) {
-        let (h, up_in) = self.up.forward(x); // [N, 4C]
-        let (h, slope) = gelu(h);
+        let (mut h, up_in) = self.up.forward(x); // [N, 4C]
+        let mut slope = Matrix::zeros(h.dim()); // [N, 4C]
+        Zip::from(&mut h).and(&mut slope).for_each(|h, slope| {
+            (*h, *slope) = gelu(*h);
+        });
         let (y, down_in) = self.down.forward(h); // [N, C]
         (y, MlpCache { up_in, slope, down_in })
     }
@@ -499,7 +526,7 @@ pub struct Block {
     pub attention: CausalSelfAttention,
     /// Before the feed-forward network.
     pub norm_2: LayerNorm,
-    /// Where each position thinks for itself.
+    /// Which works on each position by itself.
     pub mlp: Mlp,
 }
 
@@ -528,7 +555,7 @@ impl Block {
         n_layer: usize,
         rng: &mut impl Rng,
     ) -> Self {
-        let proj_std = 0.02 / (2.0 * n_layer as Float).sqrt();
+        let proj_std = INIT_STD / (2.0 * n_layer as Float).sqrt();
         Self {
             norm_1: LayerNorm::new(n_embd),
             attention: CausalSelfAttention::new(n_embd, n_head, proj_std, rng),
@@ -567,12 +594,12 @@ impl Block {
     pub fn backward(
         &self,
         cache: &BlockCache,
-        dx: Matrix,
+        dy: Matrix,
         grad: &mut Block,
     ) -> Matrix {
         let BlockCache { norm_1, attention, norm_2, mlp } = cache;
-        let dh = self.mlp.backward(mlp, &dx, &mut grad.mlp);
-        let dx = dx + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);
+        let dh = self.mlp.backward(mlp, &dy, &mut grad.mlp);
+        let dx = dy + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);
         let dh = self.attention.backward(attention, &dx, &mut grad.attention);
         dx + &self.norm_1.backward(norm_1, dh, &mut grad.norm_1)
     }

@@ -69,9 +69,10 @@ fn trained() -> (Gpt, CharTokenizer) {
     let config = TrainConfig {
         batch_size: 8,
         schedule,
-        max_norm: 1.0,
+        average: 0.0,
         eval_interval: 1000,
         seed: 1,
+        ..TrainConfig::default()
     };
     let mut trainer = Trainer::new(model, config).unwrap();
     let ids = tokenizer.encode(SONNETS).unwrap();
@@ -380,9 +381,10 @@ fn an_imported_model_goes_on_learning() {
     let config = TrainConfig {
         batch_size: 16,
         schedule,
-        max_norm: 1.0,
+        average: 0.0,
         eval_interval: 200,
         seed: 1,
+        ..TrainConfig::default()
     };
     let mut trainer = Trainer::new(model, config).unwrap();
     let mut losses = Vec::new();

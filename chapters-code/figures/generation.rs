@@ -24,7 +24,7 @@ pub fn samplers(
          two; three bars alone with top-k three; one bar alone at zero.",
     );
     let prompt = tokenizer.encode("Shall I compare th")?;
-    let scores = KvCache::new(model).extend(model, &prompt);
+    let scores = KvCache::new(model).extend(&prompt);
     let order: Vec<u16> = Sampler::new(1.0, None)?
         .distribution(&scores)
         .iter()

@@ -37,8 +37,7 @@ pub fn scores_and_weights(
             let scores = q.dot(&k.t()) / (d as f64).sqrt();
             let mut att = Matrix::zeros((t, t));
             let mut y = Matrix::zeros((t, d));
-            let parts = [&*q, &*k, &*part(2)];
-            attend(parts, &mut att, &mut y);
+            attend(&q, &k, &part(2), &mut att, &mut y);
             heads.push((scores, att));
         }
         let (y, _) = block.forward(x, t);
@@ -171,12 +170,11 @@ pub fn gelu_curves() -> String {
     let (mut value, mut slope, mut gap) = (Vec::new(), Vec::new(), Vec::new());
     for i in -160..=160 {
         let x = f64::from(i) / 40.0;
-        let (y, dy_dx) = gelu(Matrix::from_elem((1, 1), x));
-        let y = y[[0, 0]];
+        let (y, dy_dx) = gelu(x);
         if y <= 3.2 {
             value.push((x_at(x), y_at(y)));
         }
-        slope.push((x_at(x), y_at(dy_dx[[0, 0]])));
+        slope.push((x_at(x), y_at(dy_dx)));
         gap.push((x_at(x), y_at(1000.0 * (y - x * phi(x)))));
     }
     for (line, colour, dashed) in

@@ -4,7 +4,9 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::training::{LrSchedule, TrainConfig, Trainer};
+use microgpt::training::{
+    AdamW, LrSchedule, SequenceWarmup, TrainConfig, Trainer,
+};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 #[derive(Arbitrary, Debug)]
@@ -22,7 +24,8 @@ impl From<Size> for usize {
     }
 }
 
-type Settings = (Size, Size, f32, f32, f32, Size, Size, u64);
+type Settings =
+    (Size, Size, f32, f32, f32, Size, Size, u64, [f32; 4], [Size; 3]);
 
 fuzz_target!(|input: ([Size; 5], Settings, Vec<usize>)| {
     let (sizes, settings, at) = input;
@@ -34,7 +37,7 @@ fuzz_target!(|input: ([Size; 5], Settings, Vec<usize>)| {
         assert!(Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(0)).is_err());
         return;
     }
-    let params = sizes.num_params().unwrap();
+    let params = sizes.checked_num_params().unwrap();
     if params > 10_000 {
         return;
     }
@@ -50,12 +53,25 @@ fuzz_target!(|input: ([Size; 5], Settings, Vec<usize>)| {
         warmup,
         steps,
         seed,
+        [beta1, beta2, weight_decay, average],
+        [length, short, shards],
     ) = settings;
+    let [length, short, shards] = [length, short, shards].map(usize::from);
     let [batch_size, eval_interval, warmup, steps] =
         [batch_size, eval_interval, warmup, steps].map(usize::from);
     let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
-    let config =
-        TrainConfig { batch_size, schedule, max_norm, eval_interval, seed };
+    let config = TrainConfig {
+        batch_size,
+        schedule,
+        sequence_warmup: SequenceWarmup { length, steps: short },
+        optimizer: AdamW { beta1, beta2, weight_decay },
+        max_norm,
+        average,
+        eval_interval,
+        shards,
+        seed,
+    };
+    assert!(config.memory(&sizes) > 0.0);
     match Trainer::new(model, config) {
         Err(error) => drop(error.to_string()),
         Ok(_) if warmup < usize::MAX => {

@@ -76,7 +76,6 @@ fn instead(header: u64) -> String {
     }
 }
 
-// ANCHOR: header
 /// What comes before the numbers: the length of the header, and the header,
 /// with spaces behind it so that the numbers start at a multiple of eight
 /// bytes.
@@ -112,7 +111,6 @@ pub fn header(
     header[..8].copy_from_slice(&length.to_le_bytes());
     Ok(header)
 }
-// ANCHOR_END: header
 
 /// Numbers as bytes, the lowest first.
 pub fn to_bytes(numbers: &[Float]) -> Vec<u8> {
@@ -146,7 +144,6 @@ pub struct Header {
     pub metadata: Metadata,
 }
 
-// ANCHOR: read_header
 impl Header {
     /// Reads the header of a file of `length` bytes, and makes sure that its
     /// tensors fill the rest of the file.
@@ -186,7 +183,6 @@ impl Header {
         }
     }
 }
-// ANCHOR_END: read_header
 
 /// Whether [`read_numbers`] knows a type.
 pub fn is_readable(dtype: Dtype) -> bool {

@@ -21,7 +21,11 @@ pub fn index(book: &Book) -> String {
         let stem = path.trim_start_matches(APPENDIX).trim_end_matches(".rs");
         (stem.split('/').next().unwrap_or(stem), path.to_string())
     });
-    let files: Vec<_> = chapters.chain(appendices).collect();
+    let mut files: Vec<_> = chapters.chain(appendices).collect();
+    // Of a folder, `mod.rs` first
+    for folder in files.chunk_by_mut(|a, b| a.0 == b.0) {
+        folder.sort_by_key(|(_, path)| !path.ends_with("/mod.rs"));
+    }
     let modules = files.chunk_by(|a, b| a.0 == b.0);
     let sections = modules.map(|files| section(book, files[0].0, files));
     HEAD.to_string() + &sections.collect::<String>()

@@ -25,7 +25,10 @@ fn predict(answers: Answers) {
         vocab_size: 50257,
     };
     let hint = "parameters: two tables, the blocks, the last norm";
-    assert_predicted(Some(answers.parameters) == medium.num_params(), hint);
+    assert_predicted(
+        Some(answers.parameters) == medium.checked_num_params(),
+        hint,
+    );
     let (_, slope) = gpt::cross_entropy(array![[7.0, 7.0, 7.0]], &[2], 1.0);
     for (answer, slope) in answers.slope.iter().zip(&slope) {
         let hint = "slope: equal scores have equal shares; then p − y";

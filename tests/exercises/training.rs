@@ -1,7 +1,7 @@
 use crate::{assert_close, assert_predicted, close, exercise};
 use double::embeddings::normal;
 use double::gpt::{Gpt, GptConfig};
-use double::training::{AdamW, LrSchedule, clip};
+use double::training::{self, AdamW, LrSchedule, clip_grad_norm};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The answers asked for.
@@ -31,19 +31,19 @@ fn model() -> Gpt {
 
 fn predict(answers: Answers) {
     let mut model = model();
-    let mut optimizer = AdamW::new(&model);
-    optimizer.weight_decay = 0.0;
+    let optimizer = AdamW { weight_decay: 0.0, ..AdamW::default() };
+    let mut moments = training::Moments::new(&model);
     let before = model.norm.bias[0];
     let mut grad = model.zeros_like();
     grad.norm.bias[0] = -0.002;
-    optimizer.step(&mut model, &grad, 0.01);
+    optimizer.step(&mut moments, &mut model, &grad, 0.01);
     let change = model.norm.bias[0] - before;
     let hint = "change: which way does the first step go, and does it depend on the slope's size?";
     assert_predicted(close(answers.change, change, 1e-6), hint);
 
     grad.norm.bias[0] = 6.0;
     grad.norm.bias[1] = 8.0;
-    clip(&mut grad, 1.0);
+    clip_grad_norm(&mut grad, 1.0);
     for (i, answer) in answers.clipped.iter().enumerate() {
         let hint = "clipped: the direction stays, and the length is one";
         assert_predicted(close(*answer, grad.norm.bias[i], 1e-9), hint);
@@ -59,8 +59,8 @@ type Step = fn(&mut [f64], &[f64], &mut Moments, i32, f64, f64);
 
 fn build(step: Step) {
     let mut model = model();
-    let mut optimizer = AdamW::new(&model);
-    optimizer.weight_decay = 0.2;
+    let optimizer = AdamW { weight_decay: 0.2, ..AdamW::default() };
+    let mut state = training::Moments::new(&model);
     let mut weights = model.embeddings.token.as_slice().unwrap().to_vec();
     let n = weights.len();
     let mut moments = Moments { m: vec![0.0; n], v: vec![0.0; n] };
@@ -68,7 +68,7 @@ fn build(step: Step) {
     let mut grad = model.zeros_like();
     for t in 1..=50 {
         grad.embeddings.token = normal((5, 4), 0.1, &mut rng);
-        optimizer.step(&mut model, &grad, 0.01);
+        optimizer.step(&mut state, &mut model, &grad, 0.01);
         let slopes = grad.embeddings.token.as_slice().unwrap();
         step(&mut weights, slopes, &mut moments, t, 0.01, 0.2);
         for (yours, ours) in weights.iter().zip(&model.embeddings.token) {

@@ -19,7 +19,7 @@ fn predict(answers: Answers) {
     let k = normal((4, 2), 1.0, &mut ChaCha8Rng::seed_from_u64(1));
     let v = array![[8.0, 0.0], [0.0, 8.0], [4.0, 4.0], [1.0, 1.0]];
     let (mut att, mut y) = (Matrix::zeros((4, 4)), Matrix::zeros((4, 2)));
-    attend([&q, &k, &v], &mut att, &mut y);
+    attend(&q, &k, &v, &mut att, &mut y);
     for (found, expected) in answers.weights.iter().zip(att.row(2)) {
         let hint = "weights: which scores are equal, and how many count?";
         assert_predicted(close(*found, *expected, 1e-2), hint);

@@ -138,14 +138,14 @@ proptest! {
         prop_assert!(cache.is_empty());
         let mut read = 0;
         for cut in cuts {
-            let logits = cache.extend(&model, &ids[read..read + cut]);
+            let logits = cache.extend(&ids[read..read + cut]);
             read += cut;
             prop_assert_eq!(cache.len(), read);
             prop_assert!(!cache.is_empty());
             prop_assert!(apart(&logits, &uncached(&model, &ids[..read])) < 1e-12);
         }
         cache.clear();
-        let again = cache.extend(&model, &ids[..1]);
+        let again = cache.extend(&ids[..1]);
         prop_assert!(apart(&again, &uncached(&model, &ids[..1])) < 1e-12);
     }
 
@@ -183,7 +183,7 @@ fn single_precision_agrees_to_five_digits() {
     let ids = random_ids(24, 11, 5);
     let mut cache = KvCache::new(&model);
     for n in 1..=24 {
-        let cached = cache.extend(&model, &ids[n - 1..n]);
+        let cached = cache.extend(&ids[n - 1..n]);
         let (logits, _) = model.forward(&ids[..n], n);
         let pairs = cached.iter().zip(logits.row(n - 1));
         let apart = pairs.map(|(a, b)| (a - b).abs());

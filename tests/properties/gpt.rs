@@ -17,7 +17,7 @@ fn config(
 
 #[test]
 fn parameter_counts_are_the_published_ones() {
-    let count = |config: GptConfig| config.num_params().unwrap();
+    let count = |config: GptConfig| config.checked_num_params().unwrap();
     let gpt2 = GptConfig { n_head: 12, ..config(50257, 1024, 768, 12) };
     assert_eq!(count(gpt2), 124_439_808);
     assert_eq!(count(config(65, 64, 128, 4)), 809_856);

@@ -3,9 +3,9 @@ use std::ops::ControlFlow;
 use approx::assert_abs_diff_eq;
 use microgpt::gpt::{Gpt, GptConfig, TensorName};
 use microgpt::training::{
-    AdamW, Average, Batch, Event, LrSchedule, PIECE, SHARDS, ShortWindows,
-    TrainConfig, TrainError, Trainer, clip, evaluate, sharded_loss_and_grad,
-    split,
+    AdamW, Average, Batch, Event, Gradients, LrSchedule, MAX_VALIDATION,
+    Moments, PIECE, SequenceWarmup, ShardedGradients, TrainConfig, TrainError,
+    Trainer, clip_grad_norm, evaluate, split,
 };
 use ndarray::{Axis, Dimension};
 use proptest::prelude::*;
@@ -27,8 +27,17 @@ pub fn tinyshakespeare() -> Option<String> {
 }
 
 #[test]
-fn nine_tenths_are_for_training() {
-    for (n, cut) in [(0, 0), (1, 0), (9, 8), (10, 9), (1_115_394, 1_003_854)] {
+fn the_last_tenth_is_for_validation_up_to_a_bound() {
+    let large = 10 * MAX_VALIDATION;
+    for (n, cut) in [
+        (0, 0),
+        (1, 0),
+        (9, 8),
+        (10, 9),
+        (1_115_394, 1_003_854),
+        (large, large - MAX_VALIDATION),
+        (large + 9, large + 9 - MAX_VALIDATION),
+    ] {
         let data: Vec<usize> = (0..n).collect();
         let (train, validation) = split(&data);
         assert_eq!((train.len(), validation.len()), (cut, n - cut));
@@ -97,31 +106,39 @@ fn quick_config(steps: usize) -> TrainConfig {
     TrainConfig {
         batch_size: 12,
         schedule: LrSchedule { max_lr: 1e-2, min_lr: 1e-3, warmup: 2, steps },
-        max_norm: 1.0,
+        average: 0.0,
         eval_interval: 5,
         seed: 3,
+        ..TrainConfig::default()
     }
 }
 
 #[test]
 fn shards_add_up_to_the_whole_batch() {
-    use double::training::{Batch, sharded_loss_and_grad};
+    use double::training::{Batch, Gradients, ShardedGradients};
     let model = double_model(2, 2, 8, 6, 1);
-    // From one window to shards of several pieces
-    for windows in [1, 2, 3, 4, 5, 12, 17, 2 * SHARDS * PIECE / 6 + 5] {
+    let several = 8 * PIECE / 6 + 5; // pieces in a shard, if there are four
+    let windows = [1, 2, 3, 4, 5, 12, 17, several];
+    for (windows, shards) in windows.into_iter().zip([4; 8]).chain([
+        (1, 1),
+        (12, 1),
+        (12, 5),
+        (3, 8),
+    ]) {
         let inputs = random_ids(6 * windows, 11, 2);
         let targets = random_ids(6 * windows, 11, 3);
         let (loss, grad) = model.loss_and_grad(&inputs, &targets, 6);
         let batch = Batch { inputs, targets, t: 6 };
-        let mut grads = Vec::new();
+        let mut gradients = ShardedGradients::new(shards);
         for _ in 0..2 {
             // Twice: what the first call left must not be counted again
-            let sharded = sharded_loss_and_grad(&model, &batch, &mut grads);
+            let (sharded, sum) = gradients.compute(&model, &batch);
             assert!((sharded - loss).abs() < 1e-12);
-            assert!(models_apart(&grads[0], &grad) < 1e-12);
+            assert!(models_apart(sum, &grad) < 1e-12);
         }
-        // As many shards as can be, of equal size but for the last
-        assert_eq!(grads.len(), windows.div_ceil(windows.div_ceil(SHARDS)));
+        let nothing = Batch { inputs: vec![], targets: vec![], t: 6 };
+        let (loss, none) = gradients.compute(&model, &nothing);
+        assert_eq!((loss, none == &model.zeros_like()), (0.0, true));
     }
 }
 
@@ -179,12 +196,12 @@ fn one_batch_can_be_learned_by_heart() {
     };
     let mut model = Gpt::new(config, &mut rng(1)).unwrap();
     let (inputs, targets) = (random_ids(64, 11, 1), random_ids(64, 11, 2));
-    let mut optimizer = AdamW::new(&model);
-    optimizer.weight_decay = 0.0;
+    let optimizer = AdamW { weight_decay: 0.0, ..AdamW::default() };
+    let mut moments = Moments::new(&model);
     let mut loss = f32::INFINITY;
     for _ in 0..200 {
         let (now, grad) = model.loss_and_grad(&inputs, &targets, 16);
-        optimizer.step(&mut model, &grad, 1e-2);
+        optimizer.step(&mut moments, &mut model, &grad, 1e-2);
         loss = now;
     }
     assert!(loss < 0.05, "{loss}"); // the targets have nothing to be learned
@@ -207,7 +224,7 @@ fn adamw_by_hand(mut w: f64, decay: f64, gradients: &[f64], lr: f64) -> f64 {
 
 #[test]
 fn ten_steps_of_adamw_are_the_formula_s() {
-    use double::training::AdamW;
+    use double::training::{AdamW, Moments};
     let start = double_model(1, 2, 4, 3, 1);
     let mut rng = rng(2);
     let gradients: Vec<_> = (0..10)
@@ -222,9 +239,9 @@ fn ten_steps_of_adamw_are_the_formula_s() {
         })
         .collect();
     let mut model = start.clone();
-    let mut optimizer = AdamW::new(&model);
+    let mut moments = Moments::new(&model);
     for grad in &gradients {
-        optimizer.step(&mut model, grad, 0.01);
+        AdamW::default().step(&mut moments, &mut model, grad, 0.01);
     }
     for (i, tensor) in start.tensors().iter().enumerate() {
         let decay = if tensor.shape.ndim() == 2 { 0.1 } else { 0.0 };
@@ -295,7 +312,7 @@ fn clipping_shortens_the_whole_gradient_and_keeps_its_direction() {
     };
     let before = length(&model);
     let mut short = model.clone();
-    assert!((clip(&mut short, 0.5) / before - 1.0).abs() < 1e-6);
+    assert!((clip_grad_norm(&mut short, 0.5) / before - 1.0).abs() < 1e-6);
     assert!((length(&short) - 0.5).abs() < 1e-6);
     let ratio = 0.5 / before;
     for (a, b) in model.tensors().iter().zip(short.tensors()) {
@@ -304,7 +321,7 @@ fn clipping_shortens_the_whole_gradient_and_keeps_its_direction() {
         }
     }
     let mut same = model.clone();
-    clip(&mut same, before * 1.01);
+    clip_grad_norm(&mut same, before * 1.01);
     assert_eq!(same, model);
 }
 
@@ -338,7 +355,7 @@ fn a_run_reports_every_step_and_evaluates_at_intervals() {
                     assert_eq!(trainer.step, report.step + 1);
                     assert_eq!(
                         report.lr,
-                        trainer.config.schedule.at(report.step)
+                        trainer.config().schedule.at(report.step)
                     );
                     losses.push(f64::from(report.loss));
                     steps.push(report.step);
@@ -426,19 +443,40 @@ fn settings_that_cannot_work_are_refused() {
     let last = |min_lr| LrSchedule { min_lr, ..good.schedule };
     let warmup = |warmup| LrSchedule { warmup, ..good.schedule };
     let steps = |steps| LrSchedule { steps, ..good.schedule };
-    let many = TrainConfig::MOST + 1;
+    let decay = |weight_decay| AdamW { weight_decay, ..good.optimizer };
+    let beta1 = |beta1| AdamW { beta1, ..good.optimizer };
+    let beta2 = |beta2| AdamW { beta2, ..good.optimizer };
+    let short = |length, steps| SequenceWarmup { length, steps };
+    let many = TrainConfig::MAX_COUNT + 1;
     for (config, name) in [
         (TrainConfig { batch_size: 0, ..good }, "batch_size"),
         (TrainConfig { eval_interval: 0, ..good }, "eval_interval"),
         (TrainConfig { schedule: rate(-1.0), ..good }, "lr"),
         (TrainConfig { schedule: rate(f32::NAN), ..good }, "lr"),
-        (TrainConfig { schedule: last(-1.0), ..good }, "lr"),
+        (TrainConfig { schedule: last(-1.0), ..good }, "min_lr"),
         (TrainConfig { batch_size: many, ..good }, "batch_size"),
         (TrainConfig { eval_interval: many, ..good }, "eval_interval"),
         (TrainConfig { schedule: warmup(many), ..good }, "warmup"),
         (TrainConfig { schedule: steps(many), ..good }, "steps"),
         (TrainConfig { max_norm: 0.0, ..good }, "max_norm"),
         (TrainConfig { max_norm: f32::NAN, ..good }, "max_norm"),
+        (TrainConfig { average: -0.01, ..good }, "average"),
+        (TrainConfig { average: 1.01, ..good }, "average"),
+        (TrainConfig { average: f32::NAN, ..good }, "average"),
+        (TrainConfig { optimizer: decay(-0.1), ..good }, "weight_decay"),
+        (TrainConfig { optimizer: decay(1.0 / 0.0), ..good }, "weight_decay"),
+        (TrainConfig { optimizer: beta1(1.0), ..good }, "beta1"),
+        (TrainConfig { optimizer: beta1(f32::NAN), ..good }, "beta1"),
+        (TrainConfig { optimizer: beta2(-0.1), ..good }, "beta2"),
+        (TrainConfig { optimizer: beta2(1.0), ..good }, "beta2"),
+        (TrainConfig { sequence_warmup: short(0, 1), ..good }, "short_length"),
+        (TrainConfig { sequence_warmup: short(5, 0), ..good }, "short_length"),
+        (
+            TrainConfig { sequence_warmup: short(4, many), ..good },
+            "short_steps",
+        ),
+        (TrainConfig { shards: 0, ..good }, "shards"),
+        (TrainConfig { shards: 1025, ..good }, "shards"),
     ] {
         let error = Trainer::new(model(1, 1, 4, 4, 1), config).unwrap_err();
         assert!(
@@ -446,12 +484,20 @@ fn settings_that_cannot_work_are_refused() {
         );
         assert!(error.to_string().starts_with(name));
     }
-    let most = TrainConfig::MOST;
+    let most = TrainConfig::MAX_COUNT;
     let (max_lr, min_lr) = (0.0, 0.0);
     let schedule = LrSchedule { warmup: most, steps: most, max_lr, min_lr };
     let (batch_size, eval_interval) = (most, most);
     let config = TrainConfig { batch_size, schedule, eval_interval, ..good };
-    assert_eq!(config.validate(), Ok(()));
+    let extremes = [
+        config,
+        TrainConfig { optimizer: beta1(0.0), average: 1.0, ..good },
+        TrainConfig { sequence_warmup: short(4, most), shards: 1024, ..good },
+        TrainConfig { max_norm: f32::INFINITY, ..good },
+    ];
+    for config in extremes {
+        assert_eq!(config.validate(&model(1, 1, 4, 4, 1).config()), Ok(()));
+    }
 }
 
 #[test]
@@ -468,7 +514,7 @@ fn a_window_of_any_length_is_refused_where_it_does_not_fit() {
 fn a_target_that_is_missing_is_not_passed_over() {
     let model = model(1, 1, 4, 8, 1);
     let batch = Batch { inputs: vec![1; 32], targets: vec![1; 24], t: 8 };
-    sharded_loss_and_grad(&model, &batch, &mut Vec::new());
+    ShardedGradients::new(4).compute(&model, &batch);
 }
 
 #[test]
@@ -492,7 +538,8 @@ fn sharding_reports_the_loss_of_the_batch() {
     let model = model(1, 2, 8, 6, 1);
     let batch =
         Batch::random(&random_ids(90, 11, 1), 5, 6, &mut rng(1)).unwrap();
-    let loss = sharded_loss_and_grad(&model, &batch, &mut Vec::new());
+    let mut gradients = ShardedGradients::new(4);
+    let (loss, _) = gradients.compute(&model, &batch);
     let whole = model.loss(&batch.inputs, &batch.targets, 6);
     assert_abs_diff_eq!(loss, whole, epsilon = 1e-5);
 }
@@ -503,10 +550,10 @@ fn the_mean_is_as_old_as_one_over_the_last_part() {
     // Each model is the number of its step, so the mean is that of the steps
     let mut model = double_model(1, 1, 4, 4, 1);
     for part in [0.0, 0.01, 0.15, 0.5, 1.0] {
-        let mut average = Average::new(model.clone(), part).unwrap();
+        let mut average = Average::new(model.clone());
         for n in 1..=1000 {
             model.norm.weight.fill(n as f64);
-            average.update(&model);
+            average.update(&model, part);
             let age = n as f64 - average.model.norm.weight[0];
             let expected = part / 2.0 * (n - 1) as f64;
             assert!((age - expected).abs() < 1e-9, "{part} {n}: {age}");
@@ -518,11 +565,11 @@ fn the_mean_is_as_old_as_one_over_the_last_part() {
 fn a_mean_over_all_is_the_mean_and_one_over_nothing_is_the_last() {
     use double::training::Average;
     let models: Vec<_> = (0..7).map(|i| double_model(1, 2, 8, 6, i)).collect();
-    let [mut all, mut last] =
-        [1.0, 0.0].map(|part| Average::new(models[6].clone(), part).unwrap());
+    let mut all = Average::new(models[6].clone());
+    let mut last = all.clone();
     for model in &models {
-        all.update(model);
-        last.update(model);
+        all.update(model, 1.0);
+        last.update(model, 0.0);
         assert!(models_apart(&last.model, model) < 1e-15);
     }
     let mut sum = models[0].zeros_like();
@@ -537,33 +584,25 @@ fn a_mean_over_all_is_the_mean_and_one_over_nothing_is_the_last() {
 }
 
 #[test]
-fn a_mean_is_over_a_part_from_nothing_to_all() {
-    let model = model(1, 1, 4, 4, 1);
-    for part in [-0.01, 1.01, f32::NAN, f32::INFINITY] {
-        let error = Average::new(model.clone(), part).unwrap_err();
-        assert_eq!(error.to_string(), "average must be from 0 to 1");
-    }
-}
-
-#[test]
 fn a_run_shows_the_mean_of_its_path_and_walks_the_same_path() {
     let data = random_ids(300, 11, 1);
     let (train, validation) = (&data[..200], &data[200..]);
-    let fresh = || Trainer::new(model(1, 2, 8, 6, 1), quick_config(12));
-    let mut plain = fresh().unwrap();
-    let mut mean = Average::new(plain.model.clone(), 0.4).unwrap();
+    let fresh = |average| {
+        let config = TrainConfig { average, ..quick_config(12) };
+        Trainer::new(model(1, 2, 8, 6, 1), config).unwrap()
+    };
+    let mut plain = fresh(0.0);
+    let mut mean = Average::new(plain.model.clone());
     let mut expected = vec![evaluate(&mean.model, validation).unwrap()];
     for n in 1..=12 {
         plain.take_step(train).unwrap();
-        mean.update(&plain.model);
+        mean.update(&plain.model, 0.4);
         if n % 5 == 0 || n == 12 {
             expected.push(evaluate(&mean.model, validation).unwrap());
         }
     }
     assert_eq!(plain.result(), &plain.model);
-    let mut trainer = fresh().unwrap();
-    let average = Average::new(trainer.model.clone(), 0.4).unwrap();
-    trainer.average = Some(average);
+    let mut trainer = fresh(0.4);
     let mut losses = Vec::new();
     trainer
         .run(train, validation, |_, event| {
@@ -583,22 +622,22 @@ fn a_run_shows_the_mean_of_its_path_and_walks_the_same_path() {
 #[test]
 fn a_run_with_short_windows_is_two_runs_one_after_the_other() {
     let data = random_ids(300, 11, 1);
-    let mut trainer =
-        Trainer::new(model(2, 2, 8, 6, 1), quick_config(30)).unwrap();
-    trainer.short = Some(ShortWindows { t: 4, steps: 20 });
+    let sequence_warmup = SequenceWarmup { length: 4, steps: 20 };
+    let config = TrainConfig { sequence_warmup, ..quick_config(30) };
+    let mut trainer = Trainer::new(model(2, 2, 8, 6, 1), config).unwrap();
     let mut model = trainer.model.clone();
-    let mut optimizer = trainer.optimizer.clone();
-    let mut rng = ChaCha8Rng::seed_from_u64(trainer.config.seed);
+    let mut moments = Moments::new(&model);
+    let mut gradients = ShardedGradients::new(config.shards);
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     rng.set_stream(1); // as the trainer's
-    let schedule = trainer.config.schedule;
     for step in 0..30 {
         // Twelve windows of six are as many positions as eighteen of four
         let (windows, t) = if step < 20 { (18, 4) } else { (12, 6) };
         let batch = Batch::random(&data, windows, t, &mut rng).unwrap();
-        let mut grads = Vec::new();
-        let loss = sharded_loss_and_grad(&model, &batch, &mut grads);
-        let grad_norm = clip(&mut grads[0], trainer.config.max_norm);
-        optimizer.step(&mut model, &grads[0], schedule.at(step));
+        let (loss, grad) = gradients.compute(&model, &batch);
+        let grad_norm = clip_grad_norm(grad, config.max_norm);
+        let lr = config.schedule.at(step);
+        config.optimizer.step(&mut moments, &mut model, grad, lr);
         if step == 19 {
             // The places 4 and 5 begin as the places 0 and 1 are by now
             let table = &mut model.embeddings.position;
@@ -612,19 +651,52 @@ fn a_run_with_short_windows_is_two_runs_one_after_the_other() {
 }
 
 #[test]
-fn short_windows_that_do_not_fit_are_refused_and_change_nothing() {
+fn a_run_goes_on_with_other_settings() {
     let data = random_ids(300, 11, 1);
     let mut trainer =
         Trainer::new(model(1, 2, 8, 6, 1), quick_config(12)).unwrap();
-    let before = trainer.model.clone();
-    for t in [0, 7] {
-        trainer.short = Some(ShortWindows { t, steps: 1 });
-        let error = trainer.take_step(&data).unwrap_err();
-        assert_eq!(error.to_string(), "short.t must be from 1 to block_size");
-        assert_eq!((&trainer.model, trainer.step), (&before, 0));
+    trainer.take_step(&data).unwrap();
+    let average = 0.3;
+    let optimizer = AdamW { weight_decay: 0.7, ..AdamW::default() };
+    let config = TrainConfig { average, optimizer, ..quick_config(40) };
+    trainer.reconfigure(config).unwrap();
+    assert_eq!(trainer.config(), &config);
+    assert_eq!(trainer.result(), &trainer.model); // the mean begins here
+    assert_eq!(trainer.average.as_ref().map(|it| it.steps), Some(0));
+    trainer.take_step(&data).unwrap();
+    let wider = TrainConfig { average: 0.5, ..config };
+    trainer.reconfigure(wider).unwrap(); // the mean so far is kept
+    assert_eq!(trainer.average.as_ref().map(|it| it.steps), Some(1));
+    trainer.reconfigure(TrainConfig { average: 0.0, ..config }).unwrap();
+    assert_eq!(trainer.average, None);
+}
+
+#[test]
+fn what_cannot_change_is_refused_and_nothing_has_changed() {
+    let data = random_ids(300, 11, 1);
+    let sequence_warmup = SequenceWarmup { length: 4, steps: 3 };
+    let config = TrainConfig { sequence_warmup, ..quick_config(12) };
+    let mut trainer = Trainer::new(model(1, 2, 8, 6, 1), config).unwrap();
+    trainer.take_step(&data).unwrap();
+    let end = |length, steps| {
+        let sequence_warmup = SequenceWarmup { length, steps };
+        TrainConfig { sequence_warmup, ..config }
+    };
+    let refused = |trainer: &mut Trainer, config: TrainConfig, name| {
+        let before = *trainer.config();
+        let error = trainer.reconfigure(config).unwrap_err();
+        assert!(error.to_string().starts_with(name), "{name}: {error}");
+        assert_eq!(trainer.config(), &before);
+    };
+    refused(&mut trainer, TrainConfig { seed: 4, ..config }, "seed 4: ");
+    refused(&mut trainer, TrainConfig { shards: 3, ..config }, "shards 3: ");
+    refused(&mut trainer, TrainConfig { batch_size: 0, ..config }, "batch_");
+    refused(&mut trainer, end(4, 1), "short_steps 1: ");
+    trainer.reconfigure(end(2, 2)).unwrap();
+    trainer.take_step(&data).unwrap();
+    trainer.take_step(&data).unwrap();
+    for steps in [0, 3, 12] {
+        refused(&mut trainer, end(2, steps), "short_steps "); // it is over
     }
-    trainer.short = Some(ShortWindows { t: 6, steps: 1 }); // just fits
-    trainer.take_step(&data).unwrap();
-    trainer.short = Some(ShortWindows { t: 7, steps: 1 }); // is over
-    trainer.take_step(&data).unwrap();
+    trainer.reconfigure(end(2, 2)).unwrap();
 }

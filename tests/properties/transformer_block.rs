@@ -5,14 +5,15 @@ use proptest::prelude::*;
 
 use crate::{apart, orders, rng};
 use double::embeddings::normal;
+use double::orientation::{flat, flat_mut, product, softmax};
 use double::transformer_block::{
     Block, CausalSelfAttention, LayerNorm, Linear, attend, gelu,
 };
-use double::{Matrix, Vector};
+use double::{Float, Matrix, Vector};
+use naive::naive_attention;
 
-fn flat(x: &Matrix) -> &[f64] {
-    x.as_slice().unwrap()
-}
+#[path = "../../chapters-code/transformer_block/naive.rs"]
+mod naive;
 
 /// A block in `f32` with weights large enough for every part to matter, and
 /// `B·T` rows of input.
@@ -108,9 +109,9 @@ proptest! {
         let q = normal((newest, 4), 2.0, &mut rng);
         let k = normal((t, 4), 2.0, &mut rng);
         let v = normal((t, 4), 1.0, &mut rng);
-        let mut att = Matrix::zeros((newest, t));
-        let mut y = Matrix::zeros((newest, 4));
-        attend([&q, &k, &v], &mut att, &mut y);
+        let mut att = Matrix::ones((newest, t)); // all of it is overwritten
+        let mut y = Matrix::ones((newest, 4));
+        attend(&q, &k, &v, &mut att, &mut y);
         for (i, row) in att.rows().into_iter().enumerate() {
             let past = t - newest + i + 1;
             prop_assert!((row.sum() - 1.0).abs() < 1e-12);
@@ -118,6 +119,18 @@ proptest! {
             prop_assert!(row.iter().skip(past).all(|&share| share == 0.0));
         }
         prop_assert!(apart(flat(&y), flat(&att.dot(&v))) < 1e-12);
+    }
+
+    #[test]
+    fn attention_in_tiles_is_attention_all_at_once(
+        t in 1usize..150, d in 1usize..9, seed in 0u64..99,
+    ) {
+        let mut rng = rng(seed);
+        let [q, k, v] = [2.0, 2.0, 1.0].map(|std| normal((t, d), std, &mut rng));
+        let (mut att, mut y) = (Matrix::ones((t, t)), Matrix::ones((t, d)));
+        attend(&q, &k, &v, &mut att, &mut y);
+        let naive = naive_attention(&q, &k, &v);
+        prop_assert!(apart(flat(&y), flat(&naive)) < 1e-12);
     }
 
     #[test]
@@ -319,12 +332,12 @@ fn gelu_is_the_tanh_form_and_near_the_exact_one() {
         let u =
             (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
         let tanh_form = 0.5 * x * (1.0 + u.tanh());
-        let found = gelu(Matrix::from_elem((1, 1), x)).0[[0, 0]];
+        let (found, _) = gelu(x);
         assert!((found - tanh_form).abs() < 1e-12, "{x}: {found}");
     }
     // x·Φ(x) at 1 and −1: Φ(1) = 0.841344746…
     let phi = 0.841_344_746_068_543;
-    let at = |x: f64| gelu(Matrix::from_elem((1, 1), x)).0[[0, 0]];
+    let at = |x: f64| gelu(x).0;
     assert!(
         (at(1.0) - phi).abs() < 5e-4 && (at(-1.0) + 1.0 - phi).abs() < 5e-4
     );
@@ -338,7 +351,7 @@ fn scores_of_random_queries_and_keys_have_variance_one() {
         let q = normal((300, d), 1.0, &mut rng(1));
         let k = normal((300, d), 1.0, &mut rng(2));
         let mut att = Matrix::zeros((300, 300));
-        attend([&q, &k, &k], &mut att, &mut q.clone());
+        attend(&q, &k, &k, &mut att, &mut q.clone());
         let variances = (100..300).map(|i| {
             att.slice(s![i, ..=i]).mapv(f64::ln).var(1.0) // the i-th row's past
         });

@@ -6,7 +6,10 @@ use safetensors::SafeTensors;
 
 use super::Float;
 use super::gpt::{Gpt, GptConfig, TensorName};
-use super::training::{AdamW, Batch, LrSchedule, clip, sharded_loss_and_grad};
+use super::training::{
+    AdamW, Batch, Gradients, LrSchedule, Moments, ShardedGradients,
+    clip_grad_norm,
+};
 use crate::{B, C, T, Tensors, numbers};
 
 /// The model of a fixture, whose tensors need no other order or layout, only
@@ -90,16 +93,17 @@ pub fn ten_steps_of_plain(file: &SafeTensors) -> Tensors {
     let targets = ids(file, "given.targets");
     let schedule =
         LrSchedule { max_lr: 1e-2, min_lr: 1e-3, warmup: 3, steps: 10 };
-    let mut optimizer = AdamW::new(&model);
-    let mut grads = Vec::new();
+    let mut moments = Moments::new(&model);
+    let mut gradients = ShardedGradients::new(4);
     let (mut losses, mut norms, mut rates) = (vec![], vec![], vec![]);
     let batches = inputs.chunks(B * T).zip(targets.chunks(B * T));
     for (step, (x, y)) in batches.enumerate() {
         let batch = Batch { inputs: x.to_vec(), targets: y.to_vec(), t: T };
-        losses.push(sharded_loss_and_grad(&model, &batch, &mut grads));
-        norms.push(clip(&mut grads[0], 1.0));
+        let (loss, grad) = gradients.compute(&model, &batch);
+        losses.push(loss);
+        norms.push(clip_grad_norm(grad, 1.0));
         rates.push(schedule.at(step));
-        optimizer.step(&mut model, &grads[0], rates[step]);
+        AdamW::default().step(&mut moments, &mut model, grad, rates[step]);
     }
     let (logits, _) = model.forward(&inputs[..B * T], T);
     let mut found = listed("steps.weight", &model, our_name);

@@ -65,15 +65,11 @@ const UNSCALED_BACKWARD: Fault = Fault {
     name: "unscaled-backward",
     what: "1/√D forwards, but not backwards",
     patches: &[
+        patch(BLOCK, "add_product(scale, &ds, &k", "add_product(1.0, &ds, &k"),
         patch(
             BLOCK,
-            "general_mat_mul(scale, &ds, &k,",
-            "general_mat_mul(1.0, &ds, &k,",
-        ),
-        patch(
-            BLOCK,
-            "general_mat_mul(scale, &ds.t(), &q,",
-            "general_mat_mul(1.0, &ds.t(), &q,",
+            "add_product(scale, &ds.t(), &q",
+            "add_product(1.0, &ds.t(), &q",
         ),
     ],
     killer: ATTENTION_CHECK,
@@ -86,8 +82,8 @@ const NORM_X_HAT: Fault = Fault {
     what: "LayerNorm backwards: x̂ where x − μ belongs",
     patches: &[patch(
         BLOCK,
-        "*g = (*g - mean - x_hat * along) * rstd;",
-        "*g = (*g - mean - x_hat * along * rstd) * rstd;",
+        "*g_j = (*g_j - mean - x_hat_j * along) * rstd;",
+        "*g_j = (*g_j - mean - x_hat_j * along * rstd) * rstd;",
     )],
     killer: NORM_CHECK,
 };
@@ -101,14 +97,14 @@ pub const FAULTS: [Fault; 24] = [
         patches: &[
             patch(
                 BLOCK,
-                "(q.ncols() as Float).sqrt();\n    let old",
-                "(2.0 * q.ncols() as Float).sqrt();\n    let old",
+                "(q.ncols() as Float).sqrt();\n    let first",
+                "(2.0 * q.ncols() as Float).sqrt();\n    let first",
             ),
             patch(
                 BLOCK,
-                "dv]: [&mut ArrayRef2<Float>; 3],\n) {\n    \
+                "dv: &mut ArrayRef2<Float>,\n) {\n    \
                  let scale = 1.0 / (q.ncols() as Float)",
-                "dv]: [&mut ArrayRef2<Float>; 3],\n) {\n    \
+                "dv: &mut ArrayRef2<Float>,\n) {\n    \
                  let scale = 1.0 / (2.0 * q.ncols() as Float)",
             ),
         ],
@@ -122,8 +118,8 @@ pub const FAULTS: [Fault; 24] = [
         what: "the softmax's way back as p(1 − p), entry by entry",
         patches: &[patch(
             BLOCK,
-            "*ds = att * (*ds - mean);",
-            "*ds *= att * (1.0 - att);",
+            "*ds_j = p_j * (*ds_j - mean);",
+            "*ds_j *= p_j * (1.0 - p_j) + 0.0 * mean;",
         )],
         killer: ATTENTION_CHECK,
     },
@@ -133,38 +129,37 @@ pub const FAULTS: [Fault; 24] = [
         patches: &[
             patch(
                 BLOCK,
-                "general_mat_mul(1.0, &att.t(), &dy, 1.0, \
-                 &mut dv.slice_mut(keys));",
+                "add_product(1.0, &tile.t(), &dy, &mut dv.slice_mut(keys));",
                 "for i in start..end {
-            let weight = att[[i - start, i]];
+            let weight = tile[[i - start, i]];
             dv.row_mut(i).scaled_add(weight, &dy.row(i - start));
         }",
             ),
             patch(
                 BLOCK,
-                "general_mat_mul(scale, &ds.t(), &q, 1.0, \
+                "add_product(scale, &ds.t(), &q.slice(queries), \
                  &mut dk.slice_mut(keys));",
                 "for i in start..end {
             let slope = scale * ds[[i - start, i]];
-            dk.row_mut(i).scaled_add(slope, &q.row(i - start));
+            dk.row_mut(i).scaled_add(slope, &q.row(i));
         }",
             ),
         ],
         killer: ATTENTION_CHECK,
     },
     Fault {
-        name: "last-block-only",
-        what: "a key and a value hear only the last block of queries",
+        name: "last-tile-only",
+        what: "a key and a value hear only the last tile of queries",
         patches: &[
             patch(
                 BLOCK,
-                "&att.t(), &dy, 1.0, &mut dv",
-                "&att.t(), &dy, 0.0, &mut dv",
+                "add_product(1.0, &tile.t(), &dy",
+                "set_product(1.0, &tile.t(), &dy",
             ),
             patch(
                 BLOCK,
-                "&ds.t(), &q, 1.0, &mut dk",
-                "&ds.t(), &q, 0.0, &mut dk",
+                "add_product(scale, &ds.t(), &q",
+                "set_product(scale, &ds.t(), &q",
             ),
         ],
         killer: ATTENTION_CHECK,
@@ -185,34 +180,35 @@ pub const FAULTS: [Fault; 24] = [
         patches: &[
             patch(
                 BLOCK,
-                "let (past, future) = \
-                 scores.split_at_mut(old + start + i + 1);
+                "let (past, future) =
+                flat_mut(&mut scores).split_at_mut(position + 1);
             softmax(past);
             future.fill(0.0);",
-                "softmax(scores);",
+                "let _ = position;
+            softmax(flat_mut(&mut scores));",
             ),
             patch(
                 BLOCK,
-                "general_mat_mul(1.0, &att, &v, 0.0,",
-                "let past = |(i, j): (usize, usize)| if j <= old + start + i \
-                 { att[[i, j]] } else { 0.0 };
-        let masked = Matrix::from_shape_fn(att.dim(), past);
-        general_mat_mul(1.0, &masked, &v, 0.0,",
+                "set_product(1.0, &tile, &v",
+                "let past = |(i, j): (usize, usize)| if j <= first + start + i \
+                 { tile[[i, j]] } else { 0.0 };
+        let masked = Matrix::from_shape_fn(tile.dim(), past);
+        set_product(1.0, &masked, &v",
             ),
             patch(
                 BLOCK,
-                "general_mat_mul(1.0, &att.t(), &dy,",
+                "add_product(1.0, &tile.t(), &dy,",
                 "let past = |(i, j): (usize, usize)| if j <= start + i \
-                 { att[[i, j]] } else { 0.0 };
-        let masked = Matrix::from_shape_fn(att.dim(), past);
-        general_mat_mul(1.0, &masked.t(), &dy,",
+                 { tile[[i, j]] } else { 0.0 };
+        let masked = Matrix::from_shape_fn(tile.dim(), past);
+        add_product(1.0, &masked.t(), &dy,",
             ),
             patch(
                 BLOCK,
-                "let mut ds = product(&dy, &v.t());",
-                "let mut ds = product(&dy, &v.t());
-        for (i, ds) in rows_mut(&mut ds).enumerate() {
-            ds[start + i + 1..].fill(0.0);
+                "let da = product(&dy, &v.slice(keys).t());",
+                "let mut da = product(&dy, &v.slice(keys).t());
+        for (i, row) in rows_mut(&mut da).enumerate() {
+            row[start + i + 1..].fill(0.0);
         }",
             ),
         ],
@@ -223,8 +219,8 @@ pub const FAULTS: [Fault; 24] = [
         what: "no mask",
         patches: &[patch(
             BLOCK,
-            "scores.split_at_mut(old + start + i + 1);",
-            "scores.split_at_mut(old + end + 0 * i);",
+            "split_at_mut(position + 1);",
+            "split_at_mut(first + end + 0 * position);",
         )],
         killer: CAUSALITY,
     },
@@ -234,8 +230,8 @@ pub const FAULTS: [Fault; 24] = [
         what: "LayerNorm backwards without its third term",
         patches: &[patch(
             BLOCK,
-            "(*g - mean - x_hat * along)",
-            "(*g - mean - 0.0 * x_hat * along)",
+            "(*g_j - mean - x_hat_j * along)",
+            "(*g_j - mean - 0.0 * x_hat_j * along)",
         )],
         killer: NORM_CHECK,
     },
@@ -251,8 +247,8 @@ pub const FAULTS: [Fault; 24] = [
             ),
             patch(
                 BLOCK,
-                "*g = (*g - mean - x_hat * along) * rstd;",
-                "*g = 0.0 * (mean + x_hat * along) * rstd;",
+                "*g_j = (*g_j - mean - x_hat_j * along) * rstd;",
+                "*g_j = 0.0 * (mean + x_hat_j * along) * rstd;",
             ),
         ],
         killer: ALL_MOVE,
@@ -281,8 +277,8 @@ pub const FAULTS: [Fault; 24] = [
         what: "no gradient reaches the blocks: only the tables learn",
         patches: &[patch(
             GPT,
-            "dx = block.backward(cache, dx, grad);",
-            "let _ = (block, cache, grad);",
+            "dx = block.backward(cache, dx, &mut grad.blocks[i]);",
+            "let _ = (block, cache, i);",
         )],
         killer: ALL_MOVE,
     },
@@ -312,8 +308,8 @@ pub const FAULTS: [Fault; 24] = [
         what: "residual projections as large as all other weights",
         patches: &[patch(
             BLOCK,
-            "let proj_std = 0.02 / (2.0 * n_layer as Float).sqrt();",
-            "let proj_std = 0.02 + 0.0 * n_layer as Float;",
+            "let proj_std = INIT_STD / (2.0 * n_layer as Float).sqrt();",
+            "let proj_std = INIT_STD + 0.0 * n_layer as Float;",
         )],
         killer: ("properties", "gpt::initial_weights_have_the_spread_of_gpt_2"),
     },
@@ -357,11 +353,11 @@ pub const FAULTS: [Fault; 24] = [
         name: "no-bias-correction",
         what: "AdamW without its bias correction",
         patches: &[
-            patch(TRAINING, "1.0 / (1.0 - beta1.powi(steps));", "1.0;"),
+            patch(TRAINING, "1.0 / (1.0 - beta1.powi(*steps));", "1.0;"),
             patch(
                 TRAINING,
-                "1.0 / (1.0 - beta2.powi(steps));",
-                "1.0 + 0.0 * steps as Float;",
+                "1.0 / (1.0 - beta2.powi(*steps));",
+                "1.0 + 0.0 * *steps as Float;",
             ),
         ],
         killer: (
@@ -398,8 +394,13 @@ pub const FAULTS: [Fault; 24] = [
         patches: &[
             patch(
                 GENERATION,
-                "*p = (score(id) - highest) / self.temperature;",
-                "*p = score(id) - highest;",
+                "(logit(id) - highest) / self.temperature;",
+                "logit(id) - highest;",
+            ),
+            patch(
+                GENERATION,
+                "let candidates = self.candidates(logits);",
+                "let candidates = self.distribution(logits);",
             ),
             patch(
                 GENERATION,
@@ -454,8 +455,8 @@ pub const EXPERIMENTS: [Experiment; 20] = [
             ),
             patch(
                 GENERATION,
-                "positions.slice(s![new.clone(), ..]).to_owned();",
-                "Matrix::zeros((ids.len(), positions.ncols()));",
+                "position.slice(s![new.clone(), ..]).to_owned();",
+                "Matrix::zeros((ids.len(), position.ncols()));",
             ),
         ],
         n_layer: 2,
@@ -466,14 +467,14 @@ pub const EXPERIMENTS: [Experiment; 20] = [
         patches: &[
             patch(
                 BLOCK,
-                "let scale = 1.0 / (q.ncols() as Float).sqrt();\n    let old",
-                "let scale = 1.0;\n    let old",
+                "let scale = 1.0 / (q.ncols() as Float).sqrt();\n    let first",
+                "let scale = 1.0;\n    let first",
             ),
             patch(
                 BLOCK,
-                "dv]: [&mut ArrayRef2<Float>; 3],\n) {\n    \
+                "dv: &mut ArrayRef2<Float>,\n) {\n    \
                  let scale = 1.0 / (q.ncols() as Float).sqrt();",
-                "dv]: [&mut ArrayRef2<Float>; 3],\n) {\n    let scale = 1.0;",
+                "dv: &mut ArrayRef2<Float>,\n) {\n    let scale = 1.0;",
             ),
         ],
         n_layer: 2,
@@ -483,9 +484,8 @@ pub const EXPERIMENTS: [Experiment; 20] = [
         what: "max(x, 0) instead of GELU",
         patches: &[patch(
             BLOCK,
-            "*slope = g + x * g * (1.0 - g) * inner;\n        x * g",
-            "*slope = if x > 0.0 { 1.0 } else { 0.0 * g * inner };\n        \
-                 x.max(0.0)",
+            "(x * g, g + x * g * (1.0 - g) * two_du)",
+            "(x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 * g * two_du })",
         )],
         n_layer: 2,
     },
@@ -494,8 +494,8 @@ pub const EXPERIMENTS: [Experiment; 20] = [
         what: "nothing instead of GELU",
         patches: &[patch(
             BLOCK,
-            "*slope = g + x * g * (1.0 - g) * inner;\n        x * g",
-            "*slope = 1.0 + 0.0 * g * inner;\n        x",
+            "(x * g, g + x * g * (1.0 - g) * two_du)",
+            "(x, 1.0 + 0.0 * g * two_du)",
         )],
         n_layer: 2,
     },
@@ -528,8 +528,8 @@ pub const EXPERIMENTS: [Experiment; 20] = [
         what: "residual projections as large as all other weights, eight blocks",
         patches: &[patch(
             BLOCK,
-            "let proj_std = 0.02 / (2.0 * n_layer as Float).sqrt();",
-            "let proj_std = 0.02 + 0.0 * n_layer as Float;",
+            "let proj_std = INIT_STD / (2.0 * n_layer as Float).sqrt();",
+            "let proj_std = INIT_STD + 0.0 * n_layer as Float;",
         )],
         n_layer: 8,
     },
@@ -564,7 +564,11 @@ pub const EXPERIMENTS: [Experiment; 20] = [
     Experiment {
         name: "no-decay",
         what: "no weight decay",
-        patches: &[patch(TRAINING, "weight_decay: 0.1,", "weight_decay: 0.0,")],
+        patches: &[patch(
+            TRAINING,
+            "weight_decay: 0.1 }",
+            "weight_decay: 0.0 }",
+        )],
         n_layer: 2,
     },
     Experiment {
@@ -611,9 +615,10 @@ const NO_FEED_FORWARD: &[Patch] = &[
     ),
     patch(
         BLOCK,
-        "let dh = self.mlp.backward(mlp, &dx, &mut grad.mlp);
-        let dx = dx + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);",
-        "let _ = (mlp, norm_2);",
+        "let dh = self.mlp.backward(mlp, &dy, &mut grad.mlp);
+        let dx = dy + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);",
+        "let _ = (mlp, norm_2);
+        let dx = dy;",
     ),
 ];
 
@@ -630,7 +635,7 @@ const NO_RESIDUALS: &[Patch] = &[
     ),
     patch(
         BLOCK,
-        "let dx = dx + &self.norm_2.backward(",
+        "let dx = dy + &self.norm_2.backward(",
         "let dx = self.norm_2.backward(",
     ),
     patch(BLOCK, "dx + &self.norm_1.backward(", "self.norm_1.backward("),
@@ -657,11 +662,11 @@ const POST_NORM_UP: Patch = patch(
 
 const POST_NORM_DOWN: Patch = patch(
     BLOCK,
-    "let dh = self.mlp.backward(mlp, &dx, &mut grad.mlp);
-        let dx = dx + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);
+    "let dh = self.mlp.backward(mlp, &dy, &mut grad.mlp);
+        let dx = dy + &self.norm_2.backward(norm_2, dh, &mut grad.norm_2);
         let dh = self.attention.backward(attention, &dx, &mut grad.attention);
         dx + &self.norm_1.backward(norm_1, dh, &mut grad.norm_1)",
-    "let dx = self.norm_2.backward(norm_2, dx, &mut grad.norm_2);
+    "let dx = self.norm_2.backward(norm_2, dy, &mut grad.norm_2);
         let dh = self.mlp.backward(mlp, &dx, &mut grad.mlp);
         let dx = self.norm_1.backward(norm_1, dx + &dh, &mut grad.norm_1);
         let dh = self.attention.backward(attention, &dx, &mut grad.attention);

@@ -148,6 +148,7 @@ impl Cage {
             "tests/gradients.rs",
             "tests/properties",
             "chapters-code/data",
+            "chapters-code/transformer_block",
             "chapters-code/variants.rs",
         ];
         workshop::copy(root(), &self.0, &paths, patches).unwrap();

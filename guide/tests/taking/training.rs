@@ -18,9 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = TrainConfig {
         batch_size: 4,
         schedule,
-        max_norm: 1.0,
-        eval_interval: 10,
         seed: 1,
+        ..TrainConfig::default()
     };
     let mut trainer = Trainer::new(model, config)?;
     let data = [0, 1, 2, 3].repeat(10);

@@ -146,7 +146,7 @@ impl Weights {
     /// Refuses sizes for which there is too little in the files, before there
     /// is memory for them.
     pub(super) fn check_sizes(&self, config: &GptConfig) -> Result<()> {
-        let params = config.num_params().unwrap_or(usize::MAX);
+        let params = config.checked_num_params().unwrap_or(usize::MAX);
         let places = self.tensors.values().map(|(_, info)| info.data_offsets);
         let bytes = places.map(|(start, end)| end - start).sum();
         let enough = params <= bytes / 2;
