@@ -156,7 +156,9 @@ fn no_row_lists_too_much() {
         for name in files.iter().chain(&lines) {
             assert!(words.contains(&name[..]), "{module} needs no {name}");
         }
-        let chacha = sources.iter().any(|text| text.contains("ChaCha"));
+        let code = sources.iter().flat_map(|text| text.lines());
+        let mut code = code.filter(|line| !line.trim().starts_with("//"));
+        let chacha = code.any(|line| line.contains("ChaCha"));
         let listed = crates.iter().any(|name| name == "chacha");
         assert_eq!(listed, chacha, "whether {module} needs chacha");
     }
