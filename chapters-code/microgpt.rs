@@ -1577,6 +1577,8 @@ pub mod training {
         pub beta1: Float,
         /// How long the mean square remembers, `β₂`.
         pub beta2: Float,
+        /// `ε`, which keeps a parameter without gradient from a division by zero.
+        pub epsilon: Float,
         /// `λ`: the fraction of a weight that is lost per unit of learning rate.
         pub weight_decay: Float,
     }
@@ -1594,7 +1596,7 @@ pub mod training {
 
     impl Default for AdamW {
         fn default() -> Self {
-            Self { beta1: 0.9, beta2: 0.99, weight_decay: 0.1 }
+            Self { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1 }
         }
     }
 
@@ -1606,9 +1608,6 @@ pub mod training {
     }
 
     impl AdamW {
-        /// `ε`, which keeps a parameter without gradient from a division by zero.
-        pub const EPSILON: Float = 1e-8;
-
         /// Whether a tensor decays: matrices do, and both embedding tables are
         /// matrices; biases and gains, of one dimension, do not.
         pub fn decays<Data>(tensor: &Tensor<Data>) -> bool {
@@ -1626,7 +1625,7 @@ pub mod training {
             grad: &Gpt,
             lr: Float,
         ) {
-            let Self { beta1, beta2, weight_decay } = *self;
+            let Self { beta1, beta2, epsilon, weight_decay } = *self;
             let Moments { mean, square, steps } = moments;
             *steps += 1;
             let mean_scale = 1.0 / (1.0 - beta1.powi(*steps));
@@ -1644,7 +1643,7 @@ pub mod training {
                 for ((w, &g), (m, v)) in weights.zip(moments) {
                     *m = beta1 * *m + (1.0 - beta1) * g;
                     *v = beta2 * *v + (1.0 - beta2) * g * g;
-                    let scale = (*v * square_scale).sqrt() + Self::EPSILON;
+                    let scale = (*v * square_scale).sqrt() + epsilon;
                     *w = keep * *w - lr * (*m * mean_scale) / scale;
                 }
             });
@@ -1910,7 +1909,7 @@ pub mod training {
         /// Refuses settings that cannot work, for a model of these sizes.
         pub fn validate(&self, model: &GptConfig) -> Result<(), TrainError> {
             let LrSchedule { max_lr, min_lr, warmup, steps } = self.schedule;
-            let AdamW { beta1, beta2, weight_decay } = self.optimizer;
+            let AdamW { beta1, beta2, epsilon, weight_decay } = self.optimizer;
             let most = Self::MAX_COUNT;
             count("batch_size", self.batch_size, 1, most)?;
             count("steps", steps, 0, most)?;
@@ -1922,6 +1921,7 @@ pub mod training {
             count("short_steps", steps, 0, most)?;
             below_one("beta1", beta1)?;
             below_one("beta2", beta2)?;
+            not_negative("epsilon", epsilon)?;
             not_negative("weight_decay", weight_decay)?;
             let norm = self.max_norm;
             check("max_norm", norm, norm > 0.0, "must be above 0")?;

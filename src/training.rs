@@ -114,6 +114,8 @@ pub struct AdamW {
     pub beta1: Float,
     /// How long the mean square remembers, `β₂`.
     pub beta2: Float,
+    /// `ε`, which keeps a parameter without gradient from a division by zero.
+    pub epsilon: Float,
     /// `λ`: the fraction of a weight that is lost per unit of learning rate.
     pub weight_decay: Float,
 }
@@ -133,7 +135,7 @@ pub struct Moments {
 // ANCHOR: adamw_new
 impl Default for AdamW {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.99, weight_decay: 0.1 }
+        Self { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1 }
     }
 }
 
@@ -147,9 +149,6 @@ impl Moments {
 
 // ANCHOR: adamw_decays
 impl AdamW {
-    /// `ε`, which keeps a parameter without gradient from a division by zero.
-    pub const EPSILON: Float = 1e-8;
-
     /// Whether a tensor decays: matrices do, and both embedding tables are
     /// matrices; biases and gains, of one dimension, do not.
     pub fn decays<Data>(tensor: &Tensor<Data>) -> bool {
@@ -175,7 +174,7 @@ impl AdamW {
         grad: &Gpt,
         lr: Float,
     ) {
-        let Self { beta1, beta2, weight_decay } = *self;
+        let Self { beta1, beta2, epsilon, weight_decay } = *self;
         let Moments { mean, square, steps } = moments;
         *steps += 1;
         let mean_scale = 1.0 / (1.0 - beta1.powi(*steps));
@@ -193,7 +192,7 @@ impl AdamW {
             for ((w, &g), (m, v)) in weights.zip(moments) {
                 *m = beta1 * *m + (1.0 - beta1) * g;
                 *v = beta2 * *v + (1.0 - beta2) * g * g;
-                let scale = (*v * square_scale).sqrt() + Self::EPSILON;
+                let scale = (*v * square_scale).sqrt() + epsilon;
                 *w = keep * *w - lr * (*m * mean_scale) / scale;
             }
         });
@@ -558,7 +557,7 @@ impl TrainConfig {
     /// [`TrainError::Setting`], with the name of the setting.
     pub fn validate(&self, model: &GptConfig) -> Result<(), TrainError> {
         let LrSchedule { max_lr, min_lr, warmup, steps } = self.schedule;
-        let AdamW { beta1, beta2, weight_decay } = self.optimizer;
+        let AdamW { beta1, beta2, epsilon, weight_decay } = self.optimizer;
         let most = Self::MAX_COUNT;
         count("batch_size", self.batch_size, 1, most)?;
         count("steps", steps, 0, most)?;
@@ -570,6 +569,7 @@ impl TrainConfig {
         count("short_steps", steps, 0, most)?;
         below_one("beta1", beta1)?;
         below_one("beta2", beta2)?;
+        not_negative("epsilon", epsilon)?;
         not_negative("weight_decay", weight_decay)?;
         let norm = self.max_norm;
         check("max_norm", norm, norm > 0.0, "must be above 0")?;

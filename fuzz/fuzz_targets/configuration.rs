@@ -25,7 +25,7 @@ impl From<Size> for usize {
 }
 
 type Settings =
-    (Size, Size, f32, f32, f32, Size, Size, u64, [f32; 4], [Size; 3]);
+    (Size, Size, f32, f32, f32, Size, Size, u64, [f32; 5], [Size; 3]);
 
 fuzz_target!(|input: ([Size; 5], Settings, Vec<usize>)| {
     let (sizes, settings, at) = input;
@@ -53,7 +53,7 @@ fuzz_target!(|input: ([Size; 5], Settings, Vec<usize>)| {
         warmup,
         steps,
         seed,
-        [beta1, beta2, weight_decay, average],
+        [beta1, beta2, epsilon, weight_decay, average],
         [length, short, shards],
     ) = settings;
     let [length, short, shards] = [length, short, shards].map(usize::from);
@@ -64,7 +64,7 @@ fuzz_target!(|input: ([Size; 5], Settings, Vec<usize>)| {
         batch_size,
         schedule,
         sequence_warmup: SequenceWarmup { length, steps: short },
-        optimizer: AdamW { beta1, beta2, weight_decay },
+        optimizer: AdamW { beta1, beta2, epsilon, weight_decay },
         max_norm,
         average,
         eval_interval,

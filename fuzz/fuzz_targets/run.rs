@@ -23,7 +23,7 @@ struct State {
     batch_size: u16,
     rates: [f32; 3],
     steps: [u32; 4],
-    optimizer: ([f32; 3], i32),
+    optimizer: ([f32; 4], i32),
     losses: (f64, usize),
     best: Option<f64>,
     average: Option<(f32, u32)>,
@@ -45,11 +45,11 @@ impl State {
         let model = Gpt::new(sizes, &mut rng).ok()?;
         let [max_lr, min_lr, max_norm] = self.rates;
         let [warmup, steps, eval_interval, _] = self.steps.map(|n| n as usize);
-        let ([beta1, beta2, weight_decay], _) = self.optimizer;
+        let ([beta1, beta2, epsilon, weight_decay], _) = self.optimizer;
         let config = TrainConfig {
             batch_size: self.batch_size.into(),
             schedule: LrSchedule { max_lr, min_lr, warmup, steps },
-            optimizer: AdamW { beta1, beta2, weight_decay },
+            optimizer: AdamW { beta1, beta2, epsilon, weight_decay },
             max_norm,
             average: self.average.map_or(0.0, |(part, _)| part),
             eval_interval,

@@ -257,6 +257,22 @@ fn ten_steps_of_adamw_are_the_formula_s() {
     }
 }
 
+/// The first step of a gradient `g` is `η·g/(|g| + ε)`.
+#[test]
+fn epsilon_shortens_the_steps_of_small_gradients() {
+    use double::training::{AdamW, Moments};
+    for (epsilon, expected) in [(0.0, 0.1), (1e-3, 0.05), (9e-3, 0.01)] {
+        let mut model = double_model(1, 2, 4, 3, 1);
+        let (mut moments, before) = (Moments::new(&model), model.norm.bias[0]);
+        let mut grad = model.zeros_like();
+        grad.norm.bias.fill(1e-3);
+        let optimizer = AdamW { epsilon, ..AdamW::default() };
+        optimizer.step(&mut moments, &mut model, &grad, 0.1);
+        let step = before - model.norm.bias[0];
+        assert!((step - expected).abs() < 1e-12, "{epsilon}: {step}");
+    }
+}
+
 #[test]
 fn these_tensors_decay_and_no_others() {
     let model = model(1, 2, 4, 3, 1);
@@ -444,6 +460,7 @@ fn settings_that_cannot_work_are_refused() {
     let warmup = |warmup| LrSchedule { warmup, ..good.schedule };
     let steps = |steps| LrSchedule { steps, ..good.schedule };
     let decay = |weight_decay| AdamW { weight_decay, ..good.optimizer };
+    let epsilon = |epsilon| AdamW { epsilon, ..good.optimizer };
     let beta1 = |beta1| AdamW { beta1, ..good.optimizer };
     let beta2 = |beta2| AdamW { beta2, ..good.optimizer };
     let short = |length, steps| SequenceWarmup { length, steps };
@@ -465,6 +482,8 @@ fn settings_that_cannot_work_are_refused() {
         (TrainConfig { average: f32::NAN, ..good }, "average"),
         (TrainConfig { optimizer: decay(-0.1), ..good }, "weight_decay"),
         (TrainConfig { optimizer: decay(1.0 / 0.0), ..good }, "weight_decay"),
+        (TrainConfig { optimizer: epsilon(-1e-8), ..good }, "epsilon"),
+        (TrainConfig { optimizer: epsilon(f32::NAN), ..good }, "epsilon"),
         (TrainConfig { optimizer: beta1(1.0), ..good }, "beta1"),
         (TrainConfig { optimizer: beta1(f32::NAN), ..good }, "beta1"),
         (TrainConfig { optimizer: beta2(-0.1), ..good }, "beta2"),

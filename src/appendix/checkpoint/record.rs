@@ -95,6 +95,7 @@ struct Warmup {
 struct Optimizer {
     beta1: Float,
     beta2: Float,
+    epsilon: Float,
     weight_decay: Float,
 }
 
