@@ -1,13 +1,12 @@
 //! Checkpoints: the same bits after a resume, and a sentence for every file
 //! that is none.
 
-mod desk;
+mod support;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::checkpoint::{self, CheckpointError, Corpus, KEY, best_path};
 use microgpt::gpt::{Gpt, GptConfig};
@@ -19,6 +18,7 @@ use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use safetensors::tensor::Metadata;
 use serde_json::{Value, json};
+use support::{Folder, wrap};
 
 const TEXT: &str = "to be, or not to be: that is the question\n";
 

@@ -1,7 +1,7 @@
 //! The Kneser–Ney model of the program `counting`.
 
 #[allow(dead_code)] // what only the program itself calls
-#[path = "../chapters-code/counting.rs"]
+#[path = "../examples/counting.rs"]
 mod program;
 
 use program::KneserNey;

@@ -3,7 +3,7 @@
 //! What needs Python runs where `MICROGPT_PYTHON` names one that has `torch`
 //! and `transformers`, and says elsewhere that it was skipped.
 
-mod desk;
+mod support;
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use allocation_counter::measure;
-use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
@@ -23,6 +22,7 @@ use microgpt::training::{LrSchedule, TrainConfig, Trainer};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use serde_json::{Value, json};
+use support::{Folder, wrap};
 
 const SONNETS: &str = include_str!("../chapters-code/data/sonnets.txt");
 

@@ -1,11 +1,10 @@
 //! The home of a run: whose file it is, and what is saved in which order.
 
 #[allow(dead_code)] // what other tests need
-mod desk;
+mod support;
 
 use std::fs;
 
-use desk::Folder;
 use microgpt::checkpoint::{
     self, CheckpointError, Corpus, RunFile, RunFileError, best_path,
 };
@@ -13,6 +12,7 @@ use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::safetensors::FileError;
 use microgpt::training::{TrainConfig, Trainer};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+use support::Folder;
 
 const TEXT: &str = "to be, or not to be: that is the question\n";
 

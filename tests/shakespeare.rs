@@ -1,7 +1,7 @@
 //! The example at work, as its users have it: on odd texts, on full disks, with
 //! people who press Ctrl-C, and killed.
 
-mod desk;
+mod support;
 
 #[cfg(unix)]
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,6 @@ use std::time::Duration;
 #[cfg(unix)]
 use std::time::Instant;
 
-use desk::{Folder, wrap};
 use insta::assert_snapshot;
 use microgpt::checkpoint::{self, Corpus};
 use microgpt::generation::{Generator, Sampler};
@@ -23,6 +22,7 @@ use microgpt::training::{
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use serde_json::Value;
+use support::{Folder, wrap};
 
 const TEXT: &str = "to be, or not to be: that is the question\n";
 

@@ -2,7 +2,7 @@
 
 use super::svg::*;
 
-const SPEED_RUN: &str = include_str!("../../book/runs/speed-scaling.jsonl");
+const SPEED_RUN: &str = include_str!("../../book/records/speed/scaling.jsonl");
 
 /// A number of one recorded measurement: of training, in milliseconds.
 pub fn measured(config: &str, threads: u32) -> f64 {

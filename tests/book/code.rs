@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::library::{Book, READING_ORDER};
-use crate::source::{identifiers, imports, scrub};
+use crate::source::{heads, identifiers, imports, scrub};
 use crate::{Breach, breach};
 
 /// Every name in a column `code` of the notation page is a name in `src`.
@@ -123,26 +123,27 @@ pub fn reading_order_is_import_order(book: &Book) -> Vec<Breach> {
     breaches
 }
 
-/// What a chapter's program compiles that its reader does not know yet.
+/// What a chapter's program imports that its reader does not know yet.
 fn program_imports(book: &Book, own: usize) -> Vec<Breach> {
     let module = READING_ORDER[own];
-    let path = format!("chapters-code/{module}.rs");
-    let text = book.files.get(&path).map_or("", |text| text);
+    let path = format!("chapters-code/{module}/main.rs");
+    let text = scrub(book.files.get(&path).map_or("", |text| text));
     let mut breaches = Vec::new();
-    for ((line, raw), code) in (1..).zip(text.lines()).zip(scrub(text).lines())
-    {
-        let compiled =
-            raw.split_once("../src/").filter(|_| code.starts_with("#[path"));
-        let name = compiled.and_then(|(_, file)| file.split_once(".rs"));
-        let known = |name: &str| READING_ORDER[..=own].contains(&name);
-        if let Some((name, _)) = name.filter(|(name, _)| !known(name)) {
-            let said =
-                format!("{module} is read before {name}; compile it without");
-            breaches.push(breach(&path, line, said));
+    for (at, _) in text.match_indices("double::") {
+        let line = 1 + text[..at].matches('\n').count();
+        for name in heads(&text[at + "double::".len()..]) {
+            if place(&READING_ORDER, name).is_some_and(|at| at > own) {
+                let said = format!(
+                    "{module} is read before {name}; do without, or move it \
+                     to experiments.rs"
+                );
+                breaches.push(breach(&path, line, said));
+            }
         }
+    }
+    for (line, code) in (1..).zip(text.lines()) {
         if identifiers(code).any(|word| word == "microgpt") {
-            let said =
-                "the crate has every module; compile the known ones by #[path]";
+            let said = "from the second chapter on, programs use `double`";
             breaches.push(breach(&path, line, said));
         }
     }

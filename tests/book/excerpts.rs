@@ -63,7 +63,7 @@ fn is_blank(path: &str, text: &str) -> bool {
 
 /// The files that can have anchors.
 fn sources(book: &Book) -> impl Iterator<Item = (&str, &str)> {
-    let rust = ["src/", "chapters-code/", "tests/"];
+    let rust = ["src/", "chapters-code/", "examples/", "tests/"];
     let rust = rust.into_iter().flat_map(|f| book.files_in(f, ".rs"));
     rust.chain(book.files_in("", ".toml"))
 }
@@ -238,8 +238,8 @@ pub fn outputs_are_included_never_typed(book: &Book) -> Vec<Breach> {
 /// Whether a file is a snapshot or a recorded run.
 pub fn is_record(path: Option<&str>) -> bool {
     path.is_some_and(|path| {
-        path.starts_with("tests/snapshots/") && path.ends_with(".snap")
-            || path.starts_with("book/runs/") && path.ends_with(".txt")
+        path.contains("/snapshots/") && path.ends_with(".snap")
+            || path.starts_with("book/records/") && path.ends_with(".txt")
     })
 }
 

@@ -45,7 +45,8 @@ pub struct Book {
 impl Book {
     pub fn read(root: &Path, allowed: Allowed) -> Self {
         let mut files = BTreeMap::new();
-        let folders = ["book", "src", "chapters-code", "tests", ".cargo"];
+        let folders =
+            ["book", "src", "chapters-code", "examples", "tests", ".cargo"];
         for path in folders.into_iter().chain(["Cargo.toml"]) {
             read_into(&mut files, root, path);
         }

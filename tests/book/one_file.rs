@@ -10,7 +10,7 @@ const HEAD: &str = "\
 //! each comment cut to its first paragraph, and the program `pipeline`.
 //!
 //! A test writes this file; change `src` and `pipeline.rs` instead. To take it
-//! along, bring the text that it learns, `data/sonnets.txt`, and the crates
+//! along, bring the text that it learns, `sonnets.txt`, and the crates
 //! `gemm-common`, `gemm-f32`, `ndarray`, `rand`, `rand_distr` and `rayon`.
 
 // The program does not use all that the chapters have made.
@@ -34,7 +34,7 @@ pub fn one_file(root: &Path) -> String {
         file += &text.lines().map(indented).collect::<String>();
         file += "}\n";
     }
-    let program = read("chapters-code/pipeline.rs".to_string());
+    let program = read("examples/pipeline.rs".to_string());
     let program = program.lines().filter(|line| !line.starts_with("//!"));
     let program: Vec<&str> = program.collect();
     file + &program.join("\n").replace("use microgpt::", "use crate::") + "\n"

@@ -243,7 +243,7 @@ pub fn imports(text: &str) -> Vec<(usize, String)> {
 }
 
 /// The first names of a path, or of each path in a group of them.
-fn heads(path: &str) -> Vec<&str> {
+pub fn heads(path: &str) -> Vec<&str> {
     let path = path.trim_start();
     if !path.starts_with('{') {
         return vec![word_at(path)];

@@ -1,0 +1,93 @@
+//! Draws the figures of the book, from real texts and real tensors.
+//!
+//! `cargo run --example figures` writes them to `book/figures`, or to the
+//! folder given. A test draws them again and compares.
+
+#[path = "../first_model.rs"]
+mod first_model;
+#[path = "../zoo/faults.rs"]
+#[allow(dead_code)]
+mod faults;
+
+mod svg;
+#[path = "../orientation/figures.rs"]
+mod orientation;
+#[path = "../tokenization/figures.rs"]
+mod tokenization;
+#[path = "../embeddings/figures.rs"]
+mod embeddings;
+#[path = "../transformer_block/figures.rs"]
+mod transformer_block;
+#[path = "../generation/figures.rs"]
+mod generation;
+#[path = "../gpt/figures.rs"]
+mod gpt;
+mod performance;
+#[path = "../scalar_autograd/figures.rs"]
+mod scalar_autograd;
+#[path = "../training/figures.rs"]
+mod training;
+#[path = "../zoo/figures.rs"]
+mod zoo;
+
+use std::error::Error;
+use std::path::Path;
+
+use first_model::trained;
+use svg::broad;
+
+/// A figure for where no page gives it a colour, as in the README: grey, which
+/// can be read on white and on black.
+fn alone(svg: &str) -> String {
+    svg.replacen("<svg ", "<svg color=\"#808080\" ", 1)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::args_os().nth(1);
+    let folder = folder.unwrap_or_else(|| "book/figures".into());
+    let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder)?;
+    let (before, after, tokenizer) = trained()?;
+    let tables = (&before.embeddings, &after.embeddings);
+    for (name, svg) in [
+        ("pipeline", broad(orientation::pipeline())),
+        ("bigrams", orientation::bigrams()),
+        ("ladder", orientation::rungs()),
+        ("ladder-alone", alone(&orientation::rungs())),
+        ("step", orientation::step()),
+        ("strip", tokenization::strip(&tokenizer)),
+        ("frequencies", tokenization::frequencies(&tokenizer)),
+        ("split", tokenization::split_bar()),
+        ("look-up", embeddings::look_up()),
+        ("positions", embeddings::positions(tables)),
+        ("tokens", embeddings::tokens(tables, &tokenizer)),
+        ("scatter", embeddings::scatter(&tokenizer)),
+        ("scaling", performance::scaling()),
+        ("attention", broad(transformer_block::attention(&after, &tokenizer))),
+        ("heads", broad(transformer_block::heads(&after, &tokenizer))),
+        ("gelu", transformer_block::gelu_curves()),
+        ("projection", broad(transformer_block::projection())),
+        ("stream", broad(transformer_block::stream()?)),
+        ("norms", broad(transformer_block::norms()?)),
+        ("stack", broad(gpt::stack())),
+        ("p-minus-y", gpt::p_minus_y(&after, &tokenizer)),
+        ("first-loss", broad(gpt::first_loss()?)),
+        ("shares", gpt::shares()),
+        ("schedule", training::schedule()),
+        ("valley", training::valley()),
+        ("sweep", training::sweep()),
+        ("over-fitting", training::over_fitting()),
+        ("samples", broad(training::samples())),
+        ("long-samples", broad(training::long_samples())),
+        ("samplers", generation::samplers(&after, &tokenizer)?),
+        ("boldness", generation::boldness(&after, &tokenizer)?),
+        ("cache", generation::cache()),
+        ("tape", broad(scalar_autograd::tape())),
+        ("zoo", broad(zoo::zoo())),
+        ("ablations", broad(zoo::ablations())),
+        ("four-experiments", broad(zoo::four_experiments())),
+    ] {
+        std::fs::write(folder.join(name).with_extension("svg"), svg)?;
+    }
+    Ok(())
+}

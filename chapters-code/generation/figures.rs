@@ -1,0 +1,164 @@
+//! The figures of chapter 7.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+
+use super::svg::*;
+use crate::first_model::SONNETS;
+use double::generation::{Generator, KvCache, Sampler};
+use double::gpt::Gpt;
+use double::tokenization::CharTokenizer;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// One position's distribution under five samplers.
+pub fn samplers(
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<String, Box<dyn Error>> {
+    let mut svg = Svg::new(
+        720,
+        300,
+        "The same scores under five samplers",
+        "Five groups of eight bars, one for each likely character: at \
+         temperature one as the model has it; steeper at one half; flatter at \
+         two; three bars alone with top-k three; one bar alone at zero.",
+    );
+    let prompt = tokenizer.encode("Shall I compare th")?;
+    let scores = KvCache::new(model).extend(&prompt);
+    let order: Vec<u16> = Sampler::new(1.0, None)?
+        .distribution(&scores)
+        .iter()
+        .map(|&(id, _)| id)
+        .take(8)
+        .collect();
+    let y_at = |p: f64| 240.0 - 200.0 * p;
+    for p in [0.0, 0.5, 1.0] {
+        svg.line(&[(44.0, y_at(p)), (710.0, y_at(p))], FAINT, false);
+        svg.text(36.0, y_at(p) + 5.0, Align::End, &format!("{p}"));
+    }
+    for (i, (temperature, top_k, name)) in [
+        (1.0, None, "temperature 1"),
+        (0.5, None, "0.5"),
+        (2.0, None, "2"),
+        (1.0, Some(3), "1, top-k 3"),
+        (0.0, None, "0"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let left = 50.0 + 134.0 * i as f64;
+        let kept = Sampler::new(temperature, top_k)?.distribution(&scores);
+        for (j, id) in order.iter().enumerate() {
+            let x = left + 15.0 * j as f64;
+            let found = kept.iter().find(|(other, _)| other == id);
+            let p = found.map_or(0.0, |&(_, p)| p);
+            svg.bar([x, y_at(p), 12.0, 200.0 * p], BLUE, 0.8);
+            let c = tokenizer.decode(&[*id])?;
+            let c: String = c.chars().map(visible).collect();
+            let style = " font-family=\"monospace\" font-size=\"12\"";
+            svg.styled(x + 6.0, 256.0, Align::Middle, style, &c);
+        }
+        svg.text(left + 58.0, 284.0, Align::Middle, name);
+    }
+    Ok(svg.finish())
+}
+
+/// Known words and different words over the temperature.
+pub fn boldness(
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+) -> Result<String, Box<dyn Error>> {
+    let mut svg = Svg::new(
+        720,
+        300,
+        "Known and different words over the temperature",
+        "Two curves between temperature zero and two. The share of words that \
+         occur in the sonnets falls from all to a few; the share of different \
+         words rises from next to none to most. They cross a little below 0.8.",
+    );
+    let x_at = |temperature: f64| 70.0 + 300.0 * temperature;
+    let y_at = |share: f64| 240.0 - 200.0 * share;
+    for share in [0.0, 0.5, 1.0] {
+        let ends = [(x_at(0.0), y_at(share)), (x_at(2.0), y_at(share))];
+        svg.line(&ends, FAINT, false);
+        let name = format!("{} %", 100.0 * share);
+        svg.text(62.0, y_at(share) + 5.0, Align::End, &name);
+    }
+    for temperature in [0.0, 0.5, 1.0, 1.5, 2.0] {
+        let name = format!("{temperature}");
+        svg.text(x_at(temperature), 262.0, Align::Middle, &name);
+    }
+    svg.text(x_at(1.0), 286.0, Align::Middle, "temperature");
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphabetic());
+        words.filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
+    };
+    let known: BTreeSet<String> = words(SONNETS).into_iter().collect();
+    let (mut real, mut different) = (Vec::new(), Vec::new());
+    for i in 0..=10 {
+        let temperature = f64::from(i) / 5.0;
+        let sampler = Sampler::new(temperature, None)?;
+        let rng = ChaCha8Rng::seed_from_u64(1);
+        let prompt = tokenizer.encode("\n")?;
+        let ids = Generator::new(model, &prompt, sampler, rng)?;
+        let ids: Vec<u16> = ids.take(3000).collect();
+        let text = words(&tokenizer.decode(&ids)?);
+        let all = text.len() as f64;
+        let hits = text.iter().filter(|word| known.contains(*word)).count();
+        let kinds: BTreeSet<&String> = text.iter().collect();
+        real.push((x_at(temperature), y_at(hits as f64 / all)));
+        different.push((x_at(temperature), y_at(kinds.len() as f64 / all)));
+    }
+    for (points, colour, name, at) in [
+        (real, BLUE, "known words", 2),
+        (different, ORANGE, "different words", 8),
+    ] {
+        svg.line(&points, colour, false);
+        points.iter().for_each(|&(x, y)| svg.dot(x, y, colour, true));
+        let style = format!(" fill=\"{colour}\"");
+        let (x, y) = points[at];
+        svg.styled(x + 12.0, y - 10.0, Align::Start, &style, name);
+    }
+    Ok(svg.finish())
+}
+
+/// What a new character adds to the weights of attention.
+pub fn cache() -> String {
+    let mut svg = Svg::new(
+        720,
+        230,
+        "One more character is one more row",
+        "A triangle of squares, five rows for five characters, and below it a \
+         sixth row in another colour. Beside it the keys and values: five rows \
+         that are kept, and one that is new.",
+    );
+    let text: Vec<char> = "the sun".chars().collect();
+    let (cell, top) = (24.0, 40.0);
+    let tables = [("weights", 80.0), ("keys", 380.0), ("values", 540.0)];
+    for (i, c) in text.iter().take(6).enumerate() {
+        let y = top + cell * i as f64;
+        let new = i == 5;
+        let (colour, strength) = if new { (ORANGE, 0.9) } else { (INK, 0.25) };
+        svg.code(60.0, y + 17.0, Align::Middle, &visible(*c));
+        for j in 0..=i {
+            let x = 80.0 + cell * j as f64;
+            svg.bar([x, y, cell - 2.0, cell - 2.0], colour, strength);
+        }
+        for left in [380.0, 540.0] {
+            svg.bar([left, y, 96.0, cell - 2.0], colour, strength);
+        }
+    }
+    for (name, left) in tables {
+        svg.text(left, 26.0, Align::Start, name);
+    }
+    let style = format!(" fill=\"{ORANGE}\"");
+    svg.styled(
+        80.0,
+        214.0,
+        Align::Start,
+        &style,
+        "all that has to be computed",
+    );
+    svg.text(380.0, 214.0, Align::Start, "grey: kept from before");
+    svg.finish()
+}

@@ -1,0 +1,94 @@
+//! The figures of chapter 2.
+
+use super::svg::*;
+use crate::first_model::SONNETS;
+use double::tokenization::CharTokenizer;
+use double::training::split;
+
+/// A line of verse and its ids.
+pub fn strip(tokenizer: &CharTokenizer) -> String {
+    let line = "Shall I compare thee";
+    let ids = tokenizer.encode(line).unwrap_or_default();
+    let mut svg = Svg::new(
+        720,
+        150,
+        "A line of verse as ids",
+        "Each character of the line stands above its id; the two arrows show \
+         that encode leads down and decode leads up.",
+    );
+    for (i, (c, id)) in line.chars().zip(ids).enumerate() {
+        let x = 60.0 + 33.0 * i as f64;
+        svg.frame([x, 20.0, 29.0, 34.0], INK);
+        svg.code(x + 14.5, 42.0, Align::Middle, &visible(c));
+        svg.line(&[(x + 14.5, 58.0), (x + 14.5, 92.0)], INK, false);
+        svg.frame([x, 96.0, 29.0, 34.0], BLUE);
+        svg.code(x + 14.5, 118.0, Align::Middle, &id.to_string());
+    }
+    svg.arrow(&[(16.0, 24.0), (16.0, 126.0)], INK, false);
+    svg.arrow(&[(40.0, 126.0), (40.0, 24.0)], INK, false);
+    let style = " font-size=\"12\"";
+    svg.styled(2.0, 15.0, Align::Start, style, "encode");
+    svg.styled(2.0, 147.0, Align::Start, style, "decode");
+    svg.finish()
+}
+
+/// How often each character occurs.
+pub fn frequencies(tokenizer: &CharTokenizer) -> String {
+    let mut counts: Vec<(char, usize)> =
+        tokenizer.vocabulary().iter().map(|&c| (c, 0)).collect();
+    for id in tokenizer.encode(SONNETS).unwrap_or_default() {
+        counts[usize::from(id)].1 += 1;
+    }
+    counts.sort_by_key(|&(c, count)| (std::cmp::Reverse(count), c));
+    let mut svg = Svg::new(
+        720,
+        290,
+        "How often each character of the sonnets occurs",
+        "Bars from the most frequent character, the space, to the rarest. The \
+         first ten make up two thirds of the text.",
+    );
+    let percent = |count: usize| 100.0 * count as f64 / SONNETS.len() as f64;
+    let (base, scale) = (240.0, 12.0);
+    for share in [0.0, 5.0, 10.0, 15.0] {
+        let y = base - share * scale;
+        svg.line(&[(58.0, y), (718.0, y)], FAINT, false);
+        svg.text(54.0, y + 5.0, Align::End, &format!("{share} %"));
+    }
+    for (i, &(c, count)) in counts.iter().enumerate() {
+        let (x, height) = (62.0 + 11.1 * i as f64, percent(count) * scale);
+        svg.bar([x, base - height, 8.5, height], BLUE, 0.75);
+        let style = " font-family=\"monospace\" font-size=\"11\"";
+        let label = base + if i % 2 == 0 { 16.0 } else { 34.0 };
+        svg.styled(x + 4.2, label, Align::Middle, style, &visible(c));
+    }
+    svg.finish()
+}
+
+/// What is learned from, what is judged by.
+pub fn split_bar() -> String {
+    let ids: Vec<char> = SONNETS.chars().collect();
+    let (train, validation) = split(&ids);
+    let mut svg = Svg::new(
+        720,
+        110,
+        "The text in two parts",
+        "A bar of which the first nine tenths are for training and the last \
+         tenth is for validation. The vocabulary spans both.",
+    );
+    let cut = 10.0 + 700.0 * train.len() as f64 / ids.len() as f64;
+    svg.bar([10.0, 34.0, cut - 11.0, 34.0], BLUE, 0.75);
+    svg.bar([cut + 1.0, 34.0, 710.0 - cut - 1.0, 34.0], ORANGE, 0.75);
+    let style = format!(" fill=\"{BLUE}\"");
+    let label = format!("{} characters to learn from", thousands(train.len()));
+    svg.styled(10.0, 24.0, Align::Start, &style, &label);
+    let style = format!(" fill=\"{ORANGE}\"");
+    let label = format!("{} to be judged by", thousands(validation.len()));
+    svg.styled(710.0, 24.0, Align::End, &style, &label);
+    svg.line(
+        &[(10.0, 76.0), (10.0, 84.0), (710.0, 84.0), (710.0, 76.0)],
+        INK,
+        false,
+    );
+    svg.text(360.0, 102.0, Align::Middle, "the vocabulary is made of both");
+    svg.finish()
+}

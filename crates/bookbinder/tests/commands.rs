@@ -1,0 +1,413 @@
+//! Every command that the README or a page tells a reader to type, typed.
+//!
+//! `cargo test --package bookbinder --test commands -- --nocapture` prints how long
+//! each took.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Why a command is not run here.
+enum Why {
+    /// It takes minutes: what it printed is kept in these files of `book/records`,
+    /// whose second line says by which command.
+    Recorded(&'static [&'static str]),
+    /// The same, and each command has a record of its own.
+    RecordedEach(&'static [&'static str]),
+    /// `.ci/run` has this line.
+    Decides(&'static str),
+    /// Something else stands against it.
+    Because(&'static str),
+}
+
+use Why::{Because, Decides, Recorded, RecordedEach};
+
+/// What is not run here. With `…` at its end an entry is about all commands
+/// that begin like it.
+const ELSEWHERE: [(&str, Why); 38] = [
+    // What decides whether a change lands
+    ("bash .ci/run", Because("runs this")),
+    ("cargo test", Decides("cargo test --locked")),
+    (
+        "cargo test --package bookbinder",
+        Decides("cargo test --locked --package bookbinder"),
+    ),
+    ("cargo test --workspace", Because("both halves are steps of .ci/run")),
+    (
+        "cargo test --package bookbinder --test taking",
+        Decides("cargo test --locked --package bookbinder"),
+    ),
+    // What takes minutes
+    ("cargo bench", Recorded(&["speed/scaling.txt"])),
+    (
+        "cargo bench -- --config S --mode train --threads 2",
+        Recorded(&["speed/peers.txt", "speed/steps.txt"]),
+    ),
+    (
+        "cargo bench -- --config 4,4,256,64,12 --mode gen",
+        Because("a minute; .ci/run begins every mode of `cargo bench`"),
+    ),
+    (
+        "cargo run --example shakespeare -- --data tinyshakespeare.txt",
+        Because("needs what was downloaded; with other sizes it is recorded"),
+    ),
+    (
+        "cargo run --example shakespeare -- --data tinyshakespeare.txt --…",
+        RecordedEach(&[
+            "training/tinyshakespeare-S.txt",
+            "training/tinyshakespeare-half-minute.txt",
+            "training/tinyshakespeare-below-counting.txt",
+            "training/tinyshakespeare-long.txt",
+            "training/tinyshakespeare-decay-2.txt",
+            "training/tinyshakespeare-hour.txt",
+            "training/tinyshakespeare-12-minutes.txt",
+        ]),
+    ),
+    (
+        "cargo run --example shakespeare -- --export-hf sonnets-hf",
+        Because("trains first; the same with --checkpoint is run"),
+    ),
+    ("cargo run --example variants -- …", Recorded(&["studies/variants.txt"])),
+    ("cargo run --example rungs", Recorded(&["training/rungs-sonnets.txt"])),
+    (
+        "cargo run --example average -- tinyshakespeare.txt…",
+        Recorded(&["training/averaged-weights.txt"]),
+    ),
+    (
+        "cargo test --test zoo -- --ignored --nocapture",
+        Recorded(&["proofs/zoo.txt"]),
+    ),
+    ("cargo mutants", Recorded(&["proofs/mutants.txt"])),
+    (
+        "cargo mutants -j 2 --timeout 60 --re '^src/gpt.rs'",
+        Because("minutes; .ci/mutants does it to what a change touches"),
+    ),
+    ("cargo +nightly fuzz run checkpoint…", Recorded(&["proofs/fuzz.txt"])),
+    // What needs more than this repository and its compiler
+    (
+        "cargo run --manifest-path fuzz/Cargo.toml --bin seeds",
+        Because("a workspace of its own, whose crates need a C++ compiler"),
+    ),
+    ("cargo install --locked cargo-fuzz", Because("minutes, and a network")),
+    ("python convert_hf_to_gguf.py DIR", Because("needs llama.cpp")),
+    ("pip install huggingface_hub", Because("needs a network")),
+    ("hf download openai-community/gpt2 …", Because("needs a network")),
+    ("sha256sum gpt2/…", Because("needs what was downloaded")),
+    (
+        "cargo run --release --features tokenizers --example gpt2 -- …",
+        Because("needs what was downloaded"),
+    ),
+    (
+        "mpirun -n 2 target/debug/examples/parallel",
+        Recorded(&["studies/parallel.txt"]),
+    ),
+    ("cargo build --features mpi --example parallel", Because(MPI)),
+    ("cargo test --features mpi --test parallel", Because(MPI)),
+    ("apt-get …", Because("changes the machine")),
+    ("curl -O …", Because("needs a network")),
+    ("mv input.txt tinyshakespeare.txt", Because("needs what was downloaded")),
+    (
+        "cargo install --locked mdbook@0.5.4 mdbook-katex@0.10.0",
+        Because("minutes; the book is built with the same crates"),
+    ),
+    (
+        "cargo install --locked cargo-mutants",
+        Because("a minute; .ci/run installs it"),
+    ),
+    ("mdbook serve --open", Because("serves until it is stopped")),
+    (
+        "INSTA_UPDATE=always cargo test --test outputs",
+        Because("writes what the tests compare with"),
+    ),
+    (
+        "INSTA_UPDATE=always cargo test --test book",
+        Because("writes what the tests compare with"),
+    ),
+    // What a sentence names and nobody is asked to type
+    ("cargo run", Because("no command yet")),
+    ("pip install", Because("no command yet")),
+];
+
+const MPI: &str = "needs an MPI library; run by hand";
+
+/// How a command begins, in a sentence: these are programs, or set a variable
+/// for one.
+const PROGRAMS: [&str; 15] = [
+    "INSTA_UPDATE=",
+    "apt-get ",
+    "bash ",
+    "cargo ",
+    "curl ",
+    "git ",
+    "hf ",
+    "mdbook ",
+    "mpirun ",
+    "mv ",
+    "npm ",
+    "pip ",
+    "python ",
+    "rustup ",
+    "sh ",
+];
+
+/// How a command should end.
+enum End {
+    /// Well.
+    Success,
+    /// With a failed test: an exercise that nobody has solved.
+    Unsolved,
+    /// It is not run here.
+    Elsewhere,
+}
+
+fn end(command: &str) -> End {
+    if command.contains("--test exercises -- --ignored") {
+        return End::Unsolved;
+    }
+    let elsewhere = ELSEWHERE.iter().any(|(entry, _)| is_about(entry, command));
+    if elsewhere { End::Elsewhere } else { End::Success }
+}
+
+fn is_about(entry: &str, command: &str) -> bool {
+    match entry.strip_suffix('…') {
+        Some(start) => command.starts_with(start),
+        None => command == entry,
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The README, the guide to contributing and all pages: names and texts.
+fn pages() -> Vec<(String, String)> {
+    let mut pages = vec![root().join("README.md")];
+    pages.push(root().join("CONTRIBUTING.md"));
+    let entries = std::fs::read_dir(root().join("book")).expect("the book");
+    let entries = entries.map(|entry| entry.expect("a readable folder").path());
+    pages
+        .extend(entries.filter(|path| path.extension() == Some("md".as_ref())));
+    pages.sort();
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).expect("a page in UTF-8");
+        let name = path.file_name().expect("a name").to_string_lossy();
+        (name.into_owned(), text)
+    };
+    pages.iter().map(read).collect()
+}
+
+/// The commands of a page: the lines of its blocks of shell, and what begins
+/// like one within a sentence.
+fn commands_of(text: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    let mut block = None;
+    let mut sentences = String::new();
+    for line in text.lines() {
+        if let Some(language) = line.strip_prefix("```") {
+            block = if block.is_some() { None } else { Some(language) };
+            sentences += "\n\n";
+        } else if block == Some("sh") {
+            let command = line.split(" #").next().unwrap_or("").trim();
+            commands.extend((!command.is_empty()).then(|| command.to_string()));
+        } else if block.is_none() {
+            sentences += &format!("{}\n", line.trim());
+        }
+    }
+    for paragraph in sentences.split("\n\n") {
+        let spans = paragraph.split('`').skip(1).step_by(2);
+        let spans = spans.map(|span| span.replace('\n', " "));
+        commands.extend(spans.filter(|span| {
+            PROGRAMS.iter().any(|program| span.starts_with(program))
+        }));
+    }
+    commands
+}
+
+/// Every command, with the page it was first seen on.
+fn commands() -> BTreeMap<String, String> {
+    let mut commands = BTreeMap::new();
+    for (page, text) in pages() {
+        for command in commands_of(&text) {
+            commands.entry(command).or_insert(page.clone());
+        }
+    }
+    commands
+}
+
+/// What the commands make in the root, and refuse to overwrite.
+const MADE: [&str; 7] = [
+    "brief.safetensors",
+    "brief.best.safetensors",
+    "brief.safetensors.lock",
+    "run.safetensors",
+    "run.best.safetensors",
+    "run.safetensors.lock",
+    "sonnets-hf",
+];
+
+/// Runs a command as a reader does, in the root of the repository; of a pipe
+/// every part must end well.
+fn type_in(command: &str) -> (bool, String) {
+    let mut shell = Command::new("bash");
+    shell.args(["-o", "pipefail", "-c", command]).current_dir(root());
+    let output = shell.output().expect("a shell");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "the commands are written for a Unix shell")]
+fn every_command_of_every_page_works() {
+    let commands = commands();
+    assert!(commands.len() > 20, "{commands:?}");
+    for made in MADE {
+        let there = root().join(made).exists();
+        assert!(!there, "{made} is in the way of the commands; move it");
+    }
+    let mut problems = String::new();
+    for (command, page) in &commands {
+        let start = Instant::now();
+        let problem = match end(command) {
+            End::Elsewhere => continue,
+            End::Success => {
+                let (success, said) = type_in(command);
+                (!success).then_some(said)
+            }
+            End::Unsolved => {
+                let (success, said) = type_in(command);
+                let asked = said.contains("::reader ... FAILED");
+                (success || !asked).then_some(said)
+            }
+        };
+        println!("{:6.1} s  {command}", start.elapsed().as_secs_f64());
+        if let Some(said) = problem {
+            problems += &format!("{page}: {command}\n{said}\n");
+        }
+    }
+    for made in MADE.map(|made| root().join(made)) {
+        // What a command should have made, and has not, is among the problems
+        let _ = fs::remove_file(&made).or_else(|_| fs::remove_dir_all(&made));
+    }
+    assert!(problems.is_empty(), "{problems}");
+}
+
+/// A command in another kind of block would be seen by nobody.
+#[test]
+fn no_command_hides_in_another_block() {
+    let known = ["", "json", "python", "rust", "sh", "text", "toml"];
+    for (page, text) in pages() {
+        let mut block = None;
+        for line in text.lines() {
+            if let Some(language) = line.strip_prefix("```") {
+                assert!(known.contains(&language), "{page}: {line}");
+                block = if block.is_some() { None } else { Some(language) };
+            } else if block == Some("sh") {
+                let whole = !line.starts_with('$') && !line.ends_with('\\');
+                assert!(whole, "{page}: write one command a line: {line}");
+            } else if block.is_some() {
+                let command = PROGRAMS.iter().any(|p| line.starts_with(p));
+                assert!(!command, "{page}: a command belongs in sh: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn commands_are_found_in_blocks_and_in_sentences() {
+    let page = "Type `cargo\nfirst`, not `Cargo.toml`.\n\n```sh\ncargo second \
+                # so\n```\n\n```text\nnothing `cargo third`\n```\n";
+    assert_eq!(commands_of(page), ["cargo second", "cargo first"]);
+    assert!(is_about("cargo test", "cargo test"));
+    assert!(!is_about("cargo test", "cargo test --test book"));
+    assert!(is_about("curl …", "curl -O"));
+}
+
+#[test]
+fn every_exception_is_needed_and_true() {
+    let commands = commands();
+    let decides = std::fs::read_to_string(root().join(".ci/run"));
+    let decides = decides.expect("what decides");
+    for (entry, why) in ELSEWHERE {
+        let used = commands.keys().any(|command| is_about(entry, command));
+        assert!(used, "`{entry}` is on no page; take it out");
+        match why {
+            Because(reason) => assert!(!reason.is_empty(), "{entry}: why?"),
+            Decides(line) => {
+                let there = decides.lines().any(|other| other == line);
+                assert!(there, "`{line}` is no line of .ci/run");
+            }
+            Recorded(records) => {
+                let start = entry.trim_end_matches([' ', '…']);
+                for record in records {
+                    let by = recorded_command(record);
+                    let there = by.contains(start);
+                    assert!(there, "{record} does not record `{entry}`: {by}");
+                }
+            }
+            RecordedEach(records) => {
+                let all: Vec<_> =
+                    records.iter().map(|it| recorded_command(it)).collect();
+                for command in commands.keys().filter(|it| is_about(entry, it))
+                {
+                    let there = all.iter().any(|by| by == command);
+                    assert!(there, "no record of `{command}`");
+                }
+            }
+        }
+    }
+}
+
+/// What the second line of a record says that it was made by.
+fn recorded_command(record: &str) -> String {
+    let text = fs::read_to_string(root().join("book/records").join(record));
+    let text = text.unwrap_or_else(|e| panic!("{record}: {e}"));
+    let line = text.lines().nth(1).unwrap_or("");
+    let command = line.strip_prefix("# command: ");
+    command.unwrap_or_else(|| panic!("{record} names none: {line}")).to_string()
+}
+
+/// A row of the README that names a record says what the record says: by which
+/// command, and what came of it.
+#[test]
+fn the_figures_of_the_readme_are_recorded() {
+    let readme = std::fs::read_to_string(root().join("README.md"));
+    let readme = readme.expect("the README");
+    let rows = readme.lines().filter(|line| {
+        line.starts_with("| ") && line.contains("](book/records/")
+    });
+    let mut seen = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, _, gpt, counting, _, command, record, _] = cells[..] else {
+            panic!("six columns: {row}")
+        };
+        let record = record.trim_start_matches("[record](").trim_matches(')');
+        let text = std::fs::read_to_string(root().join(record));
+        let text = text.unwrap_or_else(|e| panic!("{record}: {e}"));
+        let by =
+            text.lines().nth(1).and_then(|by| by.strip_prefix("# command: "));
+        assert_eq!(by, Some(command.trim_matches('`')), "{record}");
+        let number = |word: &str| -> f64 {
+            word.trim_matches(',').parse().expect("a number")
+        };
+        let losses = text.split("validation ").skip(1);
+        let losses = losses.filter_map(|rest| rest.split_whitespace().next());
+        let last = losses.filter(|word| word.contains('.')).last();
+        assert_eq!(
+            gpt,
+            format!("{:.2}", number(last.expect("a loss"))),
+            "{row}"
+        );
+        let rungs = text.split("-gram ").skip(1);
+        let rungs = rungs.filter_map(|rest| rest.split_whitespace().next());
+        let rungs =
+            rungs.filter(|w| w.starts_with(|c: char| c.is_ascii_digit()));
+        let best = rungs.map(number).fold(f64::INFINITY, f64::min);
+        let rounded = (number(counting) - best).abs() <= 0.005 + 1e-9;
+        assert!(rounded, "{row}: the ladder's best is {best}");
+        seen += 1;
+    }
+    assert!(seen > 0, "no row names a record");
+}

@@ -1,8 +1,0 @@
-//! The program uses the crate, and so could know every module.
-
-#[path = "../src/gpt.rs"]
-mod gpt;
-
-use microgpt::Float;
-
-fn main() {}

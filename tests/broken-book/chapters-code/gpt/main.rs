@@ -1,0 +1,6 @@
+//! The program uses the crate, and so could know every module.
+
+use double::gpt::Gpt;
+use microgpt::Float;
+
+fn main() {}
