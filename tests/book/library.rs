@@ -53,6 +53,7 @@ impl Book {
         let page = |path: &str| Page::new(path, &files[path]);
         let is_page = |path: &&String| {
             let name = path.strip_prefix("book/").unwrap_or("/");
+            let name = name.strip_prefix("appendix/").unwrap_or(name);
             name.ends_with(".md") && !name.contains('/') && name != "SUMMARY.md"
         };
         let pages = files.keys().filter(is_page).map(|path| page(path));

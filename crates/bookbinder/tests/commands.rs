@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
+
+use bookbinder::root;
 
 /// Why a command is not run here.
 enum Why {
@@ -177,18 +179,16 @@ fn is_about(entry: &str, command: &str) -> bool {
     }
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 /// The README, the guide to contributing and all pages: names and texts.
 fn pages() -> Vec<(String, String)> {
     let mut pages = vec![root().join("README.md")];
     pages.push(root().join("CONTRIBUTING.md"));
-    let entries = std::fs::read_dir(root().join("book")).expect("the book");
-    let entries = entries.map(|entry| entry.expect("a readable folder").path());
-    pages
-        .extend(entries.filter(|path| path.extension() == Some("md".as_ref())));
+    for folder in ["book", "book/appendix"] {
+        let entries = std::fs::read_dir(root().join(folder)).expect("the book");
+        let paths = entries.map(|entry| entry.expect("a page").path());
+        let is_page = |path: &PathBuf| path.extension() == Some("md".as_ref());
+        pages.extend(paths.filter(is_page));
+    }
     pages.sort();
     let read = |path: &PathBuf| {
         let text = std::fs::read_to_string(path).expect("a page in UTF-8");

@@ -12,7 +12,7 @@ use mdbook_driver::config::Config;
 use mdbook_katex::cfg::get_config;
 use scraper::{ElementRef, Html, Node, Selector};
 
-use support::{SAMPLE, Sample};
+use support::{MOVED, SAMPLE, Sample};
 
 /// Elements of SVG that HTML does not have. Outside of an `svg` they tell of a
 /// drawing that was cut in two, as Markdown does at an empty line.
@@ -352,8 +352,12 @@ fn every_page_of_the_book_is_whole() {
     let summary = bookbinder::root().join("book/SUMMARY.md");
     let chapters = fs::read_to_string(summary).unwrap().matches(".md)").count();
     let pages = Built::read(folder.path()).pages.len();
-    // Beside the chapters: index, toc, print
-    assert_eq!(pages, chapters + 3, "pages of {chapters} chapters");
+    let settings = fs::read_to_string(bookbinder::root().join("book.toml"));
+    let settings = settings.unwrap();
+    let (_, moved) = settings.split_once(MOVED).unwrap();
+    let moved = moved.matches(".html\" = ").count();
+    // Beside the chapters: index, toc, print, and where pages have been
+    assert_eq!(pages, chapters + 3 + moved, "pages of {chapters} chapters");
     assert_eq!(complaints(folder.path()), [""; 0]);
 }
 

@@ -39,7 +39,7 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let page = read("book/taking.md");
+    let page = read("book/appendix/taking.md");
     let table = page.lines().filter(|line| line.starts_with("| [`"));
     let rows = table.map(|line| {
         let mut cells = line.split('|').skip(1).map(quoted);
@@ -192,8 +192,8 @@ fn each_module_says_what_its_row_says() {
 
 #[test]
 fn the_page_and_the_readme_show_the_lines() {
-    let page = read("book/taking.md");
-    for shown in ["../chapters-code/root.rs", "../Cargo.toml:taking"] {
+    let page = read("book/appendix/taking.md");
+    for shown in ["../../chapters-code/root.rs", "../../Cargo.toml:taking"] {
         assert!(page.contains(&format!("{{{{#include {shown}}}}}")), "{shown}");
     }
     assert!(read("README.md").contains(&read("chapters-code/root.rs")));

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+/// What comes before the redirects, which a sample has no pages for.
+pub const MOVED: &str = "# Pages that have moved.";
 /// A page with one of each: formulas, figure, table, note, footnote, details.
 pub const SAMPLE: &str = include_str!("sample.md");
 /// The figure in it.
@@ -25,7 +27,10 @@ impl Sample {
         let root = folder.path();
         let book = root.join("book");
         let real = bookbinder::root();
-        copy(&real.join("book.toml"), &root.join("book.toml"));
+        let settings = fs::read_to_string(real.join("book.toml"));
+        let settings = settings.expect("the book's settings");
+        let (settings, _moved) = settings.split_once(MOVED).expect(MOVED);
+        write(&root.join("book.toml"), settings);
         copy(&real.join("book/style.css"), &book.join("style.css"));
         copy(&real.join("book/katex"), &book.join("katex"));
         copy(&real.join("book/theme"), &book.join("theme"));
