@@ -52,7 +52,6 @@ fn by_hand() {
 }
 // ANCHOR_END: by_hand
 
-// ANCHOR: mistakes
 /// The same walk, done wrongly in two ways.
 fn mistakes() {
     println!("[mistakes]");
@@ -75,7 +74,6 @@ fn mistakes() {
     println!("assigned:   {}", walk([3, 2, 1, 0], |sum, share| *sum = share));
     println!("from ahead: {}", walk([0, 1, 2, 3], |sum, share| *sum += share));
 }
-// ANCHOR_END: mistakes
 
 /// A model of one layer whose numbers are all different, and one window of
 /// the sonnets: inputs and targets.
@@ -99,7 +97,6 @@ fn model_and_window(
     Ok((model, Batch { inputs, targets, t }))
 }
 
-// ANCHOR: agreement
 /// The loss and every tensor's gradient, found in both ways.
 fn agreement() -> Result<(), Box<dyn Error>> {
     println!("[agreement]");
@@ -119,7 +116,6 @@ fn agreement() -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
-// ANCHOR_END: agreement
 
 /// How many numbers the tape holds, by the width and the window.
 fn size() -> Result<(), Box<dyn Error>> {

@@ -56,7 +56,6 @@ pub struct Var<'t> {
 }
 // ANCHOR_END: tape
 
-// ANCHOR: write
 impl Tape {
     /// Writes a number that was made from nothing: a weight, an input.
     pub fn leaf(&self, value: Float) -> Var<'_> {
@@ -78,7 +77,6 @@ impl Tape {
         Var { tape: self, index: nodes.len() - 1, value }
     }
 }
-// ANCHOR_END: write
 
 // ANCHOR: arithmetic
 impl Add for Var<'_> {
@@ -116,7 +114,6 @@ impl Div for Var<'_> {
 }
 // ANCHOR_END: arithmetic
 
-// ANCHOR: constants
 impl Add<Float> for Var<'_> {
     type Output = Self;
 
@@ -132,9 +129,7 @@ impl Mul<Float> for Var<'_> {
         self.alone(self.value * constant, constant)
     }
 }
-// ANCHOR_END: constants
 
-// ANCHOR: functions
 impl Var<'_> {
     /// `eˣ`, whose slope is itself.
     pub fn exp(self) -> Self {
@@ -158,9 +153,7 @@ impl Var<'_> {
         self.alone(y, 1.0 - y * y)
     }
 }
-// ANCHOR_END: functions
 
-// ANCHOR: record
 impl Var<'_> {
     /// Writes a number made from this one.
     fn alone(self, value: Float, slope: Float) -> Self {
@@ -178,7 +171,6 @@ impl Var<'_> {
         self.tape.write(value, parents)
     }
 }
-// ANCHOR_END: record
 
 // ANCHOR: backward
 impl Var<'_> {
@@ -207,7 +199,6 @@ impl Var<'_> {
 }
 // ANCHOR_END: backward
 
-// ANCHOR: sums
 /// A row of numbers that are all on one tape.
 type Row<'t> = Vec<Var<'t>>;
 
@@ -226,9 +217,7 @@ fn dot<'t>(a: &[Var<'t>], b: &[Var<'t>]) -> Var<'t> {
 fn add<'t>(a: &[Var<'t>], b: &[Var<'t>]) -> Row<'t> {
     a.iter().zip(b).map(|(&a, &b)| a + b).collect()
 }
-// ANCHOR_END: sums
 
-// ANCHOR: linear
 /// One row of `x·W + b`; `weight` is `[in, out]`, row by row.
 fn linear<'t>(x: &[Var<'t>], weight: &[Var<'t>], bias: &[Var<'t>]) -> Row<'t> {
     let outputs = bias.len();
@@ -240,9 +229,7 @@ fn linear<'t>(x: &[Var<'t>], weight: &[Var<'t>], bias: &[Var<'t>]) -> Row<'t> {
     });
     y.collect()
 }
-// ANCHOR_END: linear
 
-// ANCHOR: layer_norm
 /// One row of [`LayerNorm::forward`]: `γ·(x − μ)/√(σ² + ε) + β`.
 fn layer_norm<'t>(
     x: &[Var<'t>],
@@ -258,7 +245,6 @@ fn layer_norm<'t>(
     let y = centred.iter().zip(learned);
     y.map(|(&x, (&weight, &bias))| weight * (x * rstd) + bias).collect()
 }
-// ANCHOR_END: layer_norm
 
 // ANCHOR: softmax
 /// `exp(zᵢ) / Σⱼ exp(zⱼ)`. The largest score is subtracted as a constant:
@@ -295,15 +281,12 @@ fn attention<'t>(qkv: &[Row<'t>], n_head: usize) -> Row<'t> {
 }
 // ANCHOR_END: attention
 
-// ANCHOR: gelu
 /// GELU as it is usually written, `x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`.
 fn gelu(x: Var) -> Var {
     let u = (x + x.powf(3.0) * 0.044715) * (2.0 / PI).sqrt() as Float;
     x * (u.tanh() + 1.0) * 0.5
 }
-// ANCHOR_END: gelu
 
-// ANCHOR: block
 /// [`Block::forward`](super::transformer_block::Block::forward) for one window.
 ///
 /// There is no mask: position `i` is shown the rows up to its own.
@@ -324,9 +307,7 @@ fn block<'t>(weights: &[Row<'t>; 12], heads: usize, x: &mut [Row<'t>]) {
         *x = add(x, &linear(&h, down, down_bias));
     }
 }
-// ANCHOR_END: block
 
-// ANCHOR: logits
 /// [`Gpt::forward`] for one window: a row of scores for each of its ids.
 fn logits<'t>(weights: &[Row<'t>], heads: usize, ids: &[u16]) -> Vec<Row<'t>> {
     let [token, position, blocks @ .., norm, shift] = weights else {
@@ -343,9 +324,7 @@ fn logits<'t>(weights: &[Row<'t>], heads: usize, ids: &[u16]) -> Vec<Row<'t>> {
     let normed = x.iter().map(|x| layer_norm(x, norm, shift));
     normed.map(|x| token.iter().map(|row| dot(&x, row)).collect()).collect()
 }
-// ANCHOR_END: logits
 
-// ANCHOR: scalar_loss
 /// [`Gpt::loss`] on a tape: the mean of `−ln p[target]`, in nats per token.
 ///
 /// The model's parameters are written first, in the order of
@@ -377,9 +356,7 @@ pub fn scalar_loss<'t>(
         .collect();
     sum(&right) * (-1.0 / right.len() as Float)
 }
-// ANCHOR_END: scalar_loss
 
-// ANCHOR: scalar_loss_and_grad
 /// What [`Gpt::loss_and_grad`] returns, with no derivation in it.
 ///
 /// # Panics
@@ -401,4 +378,3 @@ pub fn scalar_loss_and_grad(
     }
     (loss.value, grad)
 }
-// ANCHOR_END: scalar_loss_and_grad

@@ -152,6 +152,29 @@ pub fn every_public_item_is_shown_or_named(book: &Book) -> Vec<Breach> {
     breaches
 }
 
+/// The lines of Rust that an appendix may quote in all.
+const APPENDIX_LINES: usize = 150;
+
+/// An appendix quotes what carries its idea, and no plumbing.
+pub fn appendices_quote_little(book: &Book) -> Vec<Breach> {
+    let appendices = book.pages.iter();
+    let appendices = appendices.filter(|p| p.path.contains("/appendix/"));
+    let lines = |page: &Page| -> usize {
+        let rust = page.includes.iter().filter(|i| i.target.ends_with(".rs"));
+        rust.map(|i| book.excerpt(page, i).map_or(0, |it| it.len())).sum()
+    };
+    let counted = appendices.map(|page| (page, lines(page)));
+    counted
+        .filter(|(_, lines)| *lines > APPENDIX_LINES)
+        .map(|(page, lines)| {
+            let said = format!(
+                "quotes {lines} lines of Rust; {APPENDIX_LINES} at most"
+            );
+            breach(&page.path, 1, said)
+        })
+        .collect()
+}
+
 /// Whether a page, other than the index, which names everything, has a word in
 /// code.
 fn named(book: &Book, name: &str) -> bool {

@@ -5,31 +5,28 @@ use std::collections::BTreeSet;
 use crate::excerpts::is_record;
 use crate::library::{Book, resolve};
 use crate::page::{Link, Page};
+use crate::records::RECORDS;
 use crate::{Breach, breach, except};
 
 /// The last headings of a chapter.
 const CLOSE: [&str; 4] =
     ["What now runs", "What we left out, and why", "Exercises", "Sources"];
 
-/// A number that an output prints is not typed again: the output changes, and
-/// the sentence does not.
-pub fn prose_repeats_no_output(book: &Book) -> Vec<Breach> {
+/// A measured number in a sentence is a correct rounding of one that an output
+/// near it prints: of the page's own, of a record that the page names, or of a
+/// page that it links to. What is worked out by hand stands in a formula; what
+/// is neither is an exception, with its reason.
+pub fn numbers_in_prose_are_measured(book: &Book) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for page in &book.pages {
-        let mut printed = BTreeSet::new();
-        for include in &page.includes {
-            let path = resolve(&page.path, &include.target);
-            if is_record(path.as_deref()) {
-                let lines = book.excerpt(page, include).unwrap_or_default();
-                printed
-                    .extend(lines.iter().flat_map(|(_, line)| numbers(line)));
-            }
-        }
+        let printed = printed_near(book, page);
         for (line, words) in (1..).zip(page.words()) {
-            for number in numbers(&words) {
-                if printed.contains(&number) {
+            let words = without_names(&words);
+            for number in numbers(&words).into_iter().filter(|n| !is_date(n)) {
+                if !printed.iter().any(|full| rounds_to(full, &number)) {
                     let said = format!(
-                        "an output here prints {number}; point at it, or round"
+                        "no output near it rounds to {number}; include or \
+                         link its record, or give the reason"
                     );
                     breaches.push((number, breach(&page.path, line, said)));
                 }
@@ -37,6 +34,81 @@ pub fn prose_repeats_no_output(book: &Book) -> Vec<Breach> {
         }
     }
     except(breaches, book.allowed.numbers)
+}
+
+/// The numbers that the outputs of a page print, those of the records that it
+/// names, and those of the pages that it links to.
+fn printed_near(book: &Book, page: &Page) -> BTreeSet<String> {
+    let near = |page: &Page| {
+        let mut printed = outputs(book, page);
+        for (path, text) in book.files_in(RECORDS, ".txt") {
+            let name = path.trim_start_matches("book/");
+            if page.lines.iter().any(|line| line.contains(name)) {
+                printed.extend(numbers(text));
+            }
+        }
+        printed
+    };
+    let mut printed = near(page);
+    for link in page.links() {
+        let file = link.target.split('#').next().unwrap_or("");
+        let path = resolve(&page.path, file);
+        let linked = book.pages.iter().find(|p| Some(&p.path) == path.as_ref());
+        printed.extend(linked.map(near).unwrap_or_default());
+    }
+    printed
+}
+
+/// The numbers that the outputs of a page print.
+fn outputs(book: &Book, page: &Page) -> BTreeSet<String> {
+    let mut printed = BTreeSet::new();
+    for include in &page.includes {
+        let path = resolve(&page.path, &include.target);
+        if is_record(path.as_deref()) {
+            let lines = book.excerpt(page, include).unwrap_or_default();
+            printed.extend(lines.iter().flat_map(|(_, line)| numbers(line)));
+        }
+    }
+    printed
+}
+
+/// A line without the numbers of issues, and without names of letters and
+/// digits, like those of commits.
+fn without_names(line: &str) -> String {
+    let is_mark = |c: char| !c.is_alphanumeric();
+    let mut kept = Vec::new();
+    for word in line.split_whitespace() {
+        let before = kept.last().map(|word: &&str| word.trim_matches(is_mark));
+        let named = matches!(before, Some("issue" | "request"));
+        let core = word.trim_matches(is_mark);
+        let digits = core.contains(|c: char| c.is_ascii_digit());
+        let hash = digits
+            && core.len() >= 7
+            && core.chars().all(|c| c.is_ascii_hexdigit())
+            && core.contains(|c: char| c.is_alphabetic());
+        if !named && !hash {
+            kept.push(word);
+        }
+    }
+    kept.join(" ")
+}
+
+/// Whether a number is a year, or begins with the year and month of a preprint.
+fn is_date(number: &str) -> bool {
+    let (whole, rest) = number.split_once('.').unwrap_or((number, ""));
+    let year = whole.parse().is_ok_and(|n: u32| (1600..2100).contains(&n));
+    let month = whole.len() == 4 && matches!(rest.len(), 4 | 5);
+    year && rest.is_empty() || month
+}
+
+/// Whether `short` is `full`, correctly rounded to its own decimals.
+fn rounds_to(full: &str, short: &str) -> bool {
+    let decimals =
+        |number: &str| number.split_once('.').map_or(0, |n| n.1.len());
+    let (value, wanted) = (full.parse::<f64>(), short.parse::<f64>());
+    let (Ok(value), Ok(wanted)) = (value, wanted) else { return false };
+    let half = 0.5 * 0.1f64.powi(decimals(short) as i32);
+    decimals(full) >= decimals(short) && (value - wanted).abs() <= half + 1e-9
 }
 
 /// The numbers that cannot be there by chance: three significant digits and a
