@@ -78,7 +78,10 @@ fn run((name, patches, n_layer): Variant) -> Result<String, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/variants"); // one, or cargo mixes them up
     let program = ["chapters-code/variants.rs", "chapters-code/terminal.rs"];
-    let paths = [&program[..], &["chapters-code/data", "src", "tests/zoo"]];
+    let paths = [
+        &program[..],
+        &["chapters-code/data", "crates/double", "src", "tests/zoo"],
+    ];
     let paths = paths.concat();
     workshop::copy(root, &folder, &paths, patches)?;
     let output = Command::new(env!("CARGO"))
