@@ -10,8 +10,7 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-#[allow(dead_code)] // what only the larger programs need
-#[path = "terminal.rs"]
+#[path = "../examples/terminal/mod.rs"]
 mod terminal;
 
 use microgpt::generation::{Generator, Sampler};

@@ -3,6 +3,7 @@
 //! `cargo run --example shakespeare` needs nothing else: the sonnets are in the
 //! program, and the defaults take about a minute on two cores.
 
+#[path = "../examples/terminal/mod.rs"]
 mod terminal;
 
 use std::io::{self, IsTerminal, Write, stderr, stdout};

@@ -9,8 +9,7 @@
 #[path = "../tests/zoo/faults.rs"]
 #[allow(dead_code)]
 mod faults;
-#[path = "terminal.rs"]
-#[allow(dead_code)]
+#[path = "../examples/terminal/mod.rs"]
 mod terminal;
 #[path = "../tests/zoo/workshop.rs"]
 mod workshop;
@@ -77,7 +76,7 @@ fn list() {
 fn run((name, patches, n_layer): Variant) -> Result<String, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/variants"); // one, or cargo mixes them up
-    let program = ["chapters-code/variants.rs", "chapters-code/terminal.rs"];
+    let program = ["chapters-code/variants.rs", "examples/terminal"];
     let paths = [
         &program[..],
         &["chapters-code/data", "crates/double", "src", "tests/zoo"],
