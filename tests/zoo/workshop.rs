@@ -59,7 +59,7 @@ pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// Crates that neither the library nor the tests of a copy need.
-pub const UNNEEDED: [&str; 4] = ["clap", "indicatif", "insta", "mimalloc"];
+pub const UNNEEDED: [&str; 3] = ["clap", "insta", "mimalloc"];
 
 /// The package's manifest without programs and benchmarks but the example
 /// `variants`, and without the crates that only those need.
