@@ -9,7 +9,6 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-#[allow(dead_code)] // what only the larger programs need
 mod terminal;
 
 use microgpt::orientation::CountModel;

@@ -5,6 +5,7 @@
 //!     --model DIR --prompt "Once upon a time"
 //! ```
 
+#[path = "../examples/terminal/mod.rs"]
 mod terminal;
 
 use std::io::{Write, stdout};

@@ -1,5 +1,5 @@
-//! The whole way, from a text to new text, on the sonnets: the preset `quick`
-//! of the example `shakespeare` without its options.
+//! The whole way, from a text to new text, on the sonnets: a smaller model than
+//! that of the example `shakespeare`, and none of its options.
 //!
 //! `microgpt.rs` beside it is this program and the modules that it uses, in one
 //! file; a test writes it.

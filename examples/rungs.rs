@@ -1,16 +1,15 @@
 //! What a model writes at each rung of the loss ladder, while it trains.
 //!
-//! `cargo run --example rungs` trains the default model of `shakespeare` on the
-//! sonnets; `cargo run --example rungs -- FILE` trains that of
-//! `shakespeare --preset long` on a text of your own, which takes an hour. The
-//! steps are the same as there, to the bit.
+//! `cargo run --example rungs` trains the model of `shakespeare` on the sonnets;
+//! `cargo run --example rungs -- FILE` trains that of
+//! `cargo microgpt train --preset long` on a text of your own, which takes an
+//! hour. The steps are the same as there, to the bit.
 
 use std::error::Error;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-#[allow(dead_code)] // what only the larger programs need
 mod terminal;
 
 use microgpt::generation::{Generator, Sampler};

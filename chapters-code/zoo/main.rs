@@ -9,7 +9,6 @@
 #[allow(dead_code)]
 mod faults;
 #[path = "../../examples/terminal/mod.rs"]
-#[allow(dead_code)]
 mod terminal;
 mod workshop;
 
@@ -75,9 +74,13 @@ fn list() {
 fn run((name, patches, n_layer): Variant) -> Result<String, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/variants"); // one, or cargo mixes them up
-    let program = ["chapters-code/variants.rs", "chapters-code/terminal.rs"];
-    let paths = [&program[..], &["chapters-code/data", "src", "tests/zoo"]];
-    let paths = paths.concat();
+    let paths = [
+        "chapters-code/data",
+        "chapters-code/zoo",
+        "crates/double",
+        "examples/terminal",
+        "src",
+    ];
     workshop::copy(root, &folder, &paths, patches)?;
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--example", "variants", "--", "train"])

@@ -59,22 +59,20 @@ pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// Crates that neither the library nor the tests of a copy need.
-pub const UNNEEDED: [&str; 4] = ["clap", "indicatif", "insta", "mimalloc"];
+pub const UNNEEDED: [&str; 3] = ["clap", "insta", "mimalloc"];
 
 /// The package's manifest without programs and benchmarks but the example
 /// `variants`, and without the crates that only those need.
 fn manifest(root: &str) -> String {
     let paragraphs = root.split("\n\n").filter(|paragraph| {
         let has = |header| paragraph.lines().any(|line| line == header);
-        let program = has("[[bench]]") || has("[[example]]");
-        let workspace = has("[workspace]");
-        !workspace && (!program || paragraph.contains("\"variants\""))
+        !has("[[bench]]") && !has("[workspace]")
     });
-    let kept: Vec<&str> = paragraphs.collect();
-    let kept = kept.join("\n\n");
+    let kept = paragraphs.collect::<Vec<&str>>().join("\n\n");
     let lines = kept.lines().filter(|line| {
         let name = line.split(' ').next().unwrap_or_default();
-        !UNNEEDED.contains(&name)
+        let program = line.starts_with("    { name = ");
+        !UNNEEDED.contains(&name) && (!program || line.contains("variants"))
     });
     let lines: Vec<&str> = lines.collect();
     lines.join("\n") + "\n\n[workspace]\n"

@@ -1,9 +1,27 @@
-//! What the programs share that are started by hand: threads, and words for
-//! whoever sits at the terminal.
+//! What the programs that people start by hand share: reading a text, starting
+//! threads, and ending with a sentence.
+
+#![allow(dead_code)] // few programs need all of it
 
 use std::error::Error;
 use std::io::{self, Write, stderr};
+use std::path::Path;
 use std::process::{ExitCode, Termination};
+
+/// The text in a file.
+pub fn read_text(path: &Path) -> Result<String, Box<dyn Error>> {
+    let name = path.display();
+    let bytes = std::fs::read(path)
+        .map_err(|error| format!("cannot read {name}: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("{name} is not UTF-8 at byte {at}; convert it to UTF-8 first")
+    })?;
+    if text.is_empty() {
+        Err(format!("{name} is empty; give a text to train on"))?;
+    }
+    Ok(text)
+}
 
 /// Starts the threads that rayon will use, this one among them.
 pub fn start_threads(threads: Option<usize>) -> Result<usize, Box<dyn Error>> {
@@ -19,18 +37,19 @@ pub fn start_threads(threads: Option<usize>) -> Result<usize, Box<dyn Error>> {
     Ok(threads)
 }
 
-/// Whoever reads the output may stop at any time, as `head` does.
-fn nobody_reads(error: &(dyn Error + 'static)) -> bool {
+/// Whether an error is only that whatever reads the output has stopped, as
+/// `head` does.
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// How a program ends: with what went wrong, unless it is only that nobody reads
-/// any more.
+/// How a program ends: with what went wrong, unless it is only that nobody
+/// reads the output any more.
 pub fn finish(ended: Result<impl Termination, Box<dyn Error>>) -> ExitCode {
     match ended {
         Ok(ended) => ended.report(),
-        Err(error) if nobody_reads(&*error) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             warn(&format!("error: {error}"));
             ExitCode::from(2)
@@ -38,13 +57,13 @@ pub fn finish(ended: Result<impl Termination, Box<dyn Error>>) -> ExitCode {
     }
 }
 
-/// Says it to whoever reads the errors, if anybody does.
+/// Prints a line where errors go, if anybody reads them.
 pub fn warn(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
 
-/// The text, with what could command a terminal spelled out: it may be a
-/// stranger's.
+/// The text, with control characters spelled out: the text may be a stranger's,
+/// and they could command the terminal.
 pub fn visible(text: &str) -> String {
     let plain = |c: &char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
     let spell = |c: char| match plain(&c) {

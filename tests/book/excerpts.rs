@@ -63,7 +63,7 @@ fn is_blank(path: &str, text: &str) -> bool {
 
 /// The files that can have anchors.
 fn sources(book: &Book) -> impl Iterator<Item = (&str, &str)> {
-    let rust = ["src/", "chapters-code/", "examples/", "tests/"];
+    let rust = ["src/", "chapters-code/", "crates/", "examples/", "tests/"];
     let rust = rust.into_iter().flat_map(|f| book.files_in(f, ".rs"));
     rust.chain(book.files_in("", ".toml"))
 }

@@ -45,9 +45,16 @@ pub struct Book {
 impl Book {
     pub fn read(root: &Path, allowed: Allowed) -> Self {
         let mut files = BTreeMap::new();
-        let folders =
-            ["book", "src", "chapters-code", "examples", "tests", ".cargo"];
-        for path in folders.into_iter().chain(["Cargo.toml"]) {
+        for path in [
+            "book",
+            "src",
+            "chapters-code",
+            "crates/cli",
+            "examples",
+            "tests",
+            ".cargo",
+            "Cargo.toml",
+        ] {
             read_into(&mut files, root, path);
         }
         let page = |path: &str| Page::new(path, &files[path]);

@@ -44,6 +44,7 @@ pub fn index(book: &Book) -> String {
         let says = |key| header(text, key).unwrap_or("–").replace('|', "\\|");
         let name = file.rsplit('/').next().unwrap_or(file);
         let (what, date) = (says("what: "), says("date: "));
+        let date = date.split(';').next().unwrap_or(&date);
         index += &format!("| [{name}]({file}) | {what} | {date} |\n");
     }
     index

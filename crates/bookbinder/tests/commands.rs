@@ -28,7 +28,7 @@ use Why::{Because, Decides, Recorded, RecordedEach};
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 38] = [
+const ELSEWHERE: [(&str, Why); 39] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -36,6 +36,11 @@ const ELSEWHERE: [(&str, Why); 38] = [
         "cargo test --package bookbinder",
         Decides("cargo test --locked --package bookbinder"),
     ),
+    (
+        "cargo test --package microgpt-cli",
+        Because("a member that plain `cargo test` tests, too"),
+    ),
+    ("cargo install --path crates/cli", Because("minutes, and installs")),
     ("cargo test --workspace", Because("both halves are steps of .ci/run")),
     (
         "cargo test --package bookbinder --test taking",
@@ -52,11 +57,11 @@ const ELSEWHERE: [(&str, Why); 38] = [
         Because("a minute; .ci/run begins every mode of `cargo bench`"),
     ),
     (
-        "cargo run --example shakespeare -- --data tinyshakespeare.txt",
+        "cargo microgpt train --data tinyshakespeare.txt",
         Because("needs what was downloaded; with other sizes it is recorded"),
     ),
     (
-        "cargo run --example shakespeare -- --data tinyshakespeare.txt --…",
+        "cargo microgpt train --data tinyshakespeare.txt --…",
         RecordedEach(&[
             "training/tinyshakespeare-S.txt",
             "training/tinyshakespeare-half-minute.txt",
@@ -67,16 +72,9 @@ const ELSEWHERE: [(&str, Why); 38] = [
             "training/tinyshakespeare-12-minutes.txt",
         ]),
     ),
-    (
-        "cargo run --example shakespeare -- --export-hf sonnets-hf",
-        Because("trains first; the same with --checkpoint is run"),
-    ),
     ("cargo run --example variants -- …", Recorded(&["studies/variants.txt"])),
     ("cargo run --example rungs", Recorded(&["training/rungs-sonnets.txt"])),
-    (
-        "cargo run --example average -- tinyshakespeare.txt…",
-        Recorded(&["training/averaged-weights.txt"]),
-    ),
+    ("cargo microgpt average…", Recorded(&["training/averaged-weights.txt"])),
     (
         "cargo test --test zoo -- --ignored --nocapture",
         Recorded(&["proofs/zoo.txt"]),

@@ -1,0 +1,97 @@
+//! `microgpt import`: a model from a folder becomes a run.
+
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use microgpt::checkpoint::RunFile;
+use microgpt::gpt::Gpt;
+use microgpt::hugging_face;
+use microgpt::tokenization::CharTokenizer;
+use microgpt::training::{TrainConfig, Trainer, evaluate};
+
+use crate::checkpoint::create_error;
+use crate::dataset::Dataset;
+use crate::settings::{check, setting_error};
+use crate::{Error, program, typed};
+
+/// Make a run of the model in a folder, to train it further
+#[derive(Args)]
+#[command(after_help = "\
+The run is at step 0, with the training hyperparameters of the standard preset;
+the options of `resume` change them.")]
+pub struct Options {
+    /// The folder, as `export` or Hugging Face transformers writes it; its
+    /// tokens must be single characters
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The file to save the run to
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// Text to train on, with the model's characters and no others
+    /// [default: the sonnets]
+    #[arg(long, value_name = "TEXT")]
+    data: Option<PathBuf>,
+}
+
+/// A run to save.
+pub struct Job {
+    dataset: Dataset,
+    trainer: Trainer,
+    file: RunFile,
+}
+
+impl Options {
+    /// What they ask for.
+    pub fn job(self) -> Result<Job, Error> {
+        let dataset = Dataset::read(self.data)?;
+        let model = begin_with(&self.folder, &dataset)?;
+        let (sizes, config) = (model.config(), TrainConfig::default());
+        check(sizes, &config)?;
+        dataset.check_length(sizes.block_size)?;
+        let file = RunFile::create(&self.run, &dataset.corpus);
+        let file = file.map_err(create_error)?;
+        let trainer = Trainer::new(model, config).map_err(setting_error)?;
+        Ok(Job { dataset, trainer, file })
+    }
+}
+
+impl Job {
+    pub fn run(self) -> Result<(), Error> {
+        let Self { dataset, trainer, file } = self;
+        let (_, validation) = dataset.parts();
+        let loss = evaluate(&trainer.model, validation)?;
+        file.save(&trainer, false)?;
+        let (program, run) = (program(), typed(file.path()));
+        writeln!(
+            stdout(),
+            "validation loss {loss:.4} nats per character\n\
+             checkpoint saved; train with `{program} resume {run}{}`,\n\
+             or generate with `{program} generate {run}`",
+            dataset.option(),
+        )?;
+        Ok(())
+    }
+}
+
+/// The model in a folder, and its characters.
+pub fn read_folder(folder: &Path) -> Result<(Gpt, CharTokenizer), Error> {
+    let tokenizer = hugging_face::import_characters(folder)?;
+    let model = hugging_face::import(folder)?;
+    Ok((model, tokenizer))
+}
+
+/// The model in a folder, if it knows just the characters of the text.
+pub fn begin_with(folder: &Path, dataset: &Dataset) -> Result<Gpt, Error> {
+    let (model, known) = read_folder(folder)?;
+    if known != *dataset.tokenizer() {
+        Err(format!(
+            "the text has {} distinct characters, and they are not the {} of \
+             the model in {}; give a text with the same, by --data",
+            dataset.tokenizer().vocab_size(),
+            known.vocab_size(),
+            folder.display(),
+        ))?;
+    }
+    Ok(model)
+}

@@ -1,0 +1,119 @@
+//! Disks that are full or cannot be written to, and names that cannot be made.
+
+use std::process::Command;
+
+use microgpt::checkpoint;
+
+use crate::support::*;
+
+/// A device that is always full stands for a log on a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_costs_no_step() {
+    let folder = Folder::new("log");
+    let run = format!("{TINY} --steps 50 --checkpoint a");
+    assert!(succeed(&folder, &run).contains("trained in"));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let mut command = command(&folder, "resume a --data text.txt --length 9");
+    let output = command.stdout(full.unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("o space left"), "{error}");
+    assert_eq!(step(&folder, "a"), 50);
+}
+
+/// A name so long that there is none for the best state: the run is kept.
+#[test]
+fn a_best_that_cannot_be_saved_costs_a_warning_and_not_the_run() {
+    let folder = Folder::new("long-name");
+    let name = "a".repeat(246); // a name has 255 bytes at most
+    let run = format!("{TINY} --steps 3 --checkpoint {name}");
+    let output = output(&folder, &run);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains(".best: cannot write: "), "{error}");
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(!printed.contains("checkpoint saved"), "{printed}");
+    assert_eq!(step(&folder, &name), 3);
+}
+
+/// As root on Linux a disk of 64 kB can be had, where the first file fits and
+/// the second, beside it, does not.
+#[test]
+fn a_full_disk_costs_a_warning_and_no_file() {
+    let folder = Folder::new("full");
+    let disk = folder.0.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+        .arg(&disk)
+        .output();
+    if !mount.is_ok_and(|output| output.status.success()) {
+        return eprintln!("skipped: a small disk takes root, and Linux");
+    }
+    let run = format!("{TINY} --steps 4 --eval-interval 2 --checkpoint disk/a");
+    let filler = vec![0; 18_000];
+    let full = std::fs::write(disk.join("filler"), filler);
+    let output = output(&folder, &run);
+    let (loaded, left) = (
+        checkpoint::load(&disk.join("a")),
+        ["a.part", "a.best.part"].iter().any(|part| disk.join(part).exists()),
+    );
+    let _ = Command::new("umount").arg(&disk).status();
+    full.unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("training goes on"), "{error}");
+    assert!(error.contains("o space left"), "{error}");
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(loaded.is_ok(), "{loaded:?}");
+    assert!(!left, "the part is still there");
+}
+
+/// A disk that cannot be written to, as root on Linux; a folder that cannot,
+/// elsewhere.
+#[test]
+fn in_a_read_only_folder_a_run_can_be_read_and_not_kept() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("read-only");
+    let run = format!("{TINY} --steps 3");
+    let disk = folder.0.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = |arguments: &[&str]| {
+        let mount = Command::new("mount").args(arguments).arg(&disk).output();
+        mount.is_ok_and(|output| output.status.success())
+    };
+    let mounted = mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
+    succeed(&folder, &format!("{run} --checkpoint disk/a"));
+    let mode = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&disk, mode).unwrap();
+    };
+    if mounted {
+        assert!(mount(&["-o", "remount,ro"]));
+    } else {
+        mode(0o555);
+    }
+    let closed = std::fs::write(disk.join("probe"), "").is_err();
+    let outputs = [
+        format!("{run} --checkpoint disk/b"),
+        "generate disk/a --length 5".to_owned(),
+        "inspect disk/a".to_owned(),
+    ]
+    .map(|arguments| output(&folder, &arguments));
+    let _ = Command::new("umount").arg(&disk).output();
+    if !mounted {
+        mode(0o755);
+    }
+    if !closed {
+        return eprintln!("skipped: root, and no disk of its own to be had");
+    }
+    let [kept, generated, inspected] = outputs;
+    assert_eq!(kept.status.code(), Some(2), "{kept:?}");
+    assert!(kept.stdout.is_empty(), "it began to work: {kept:?}");
+    let error = String::from_utf8(kept.stderr).unwrap();
+    let said = "error: disk/b: cannot lock: ";
+    assert!(error.starts_with(said), "{error}");
+    assert!(generated.status.success(), "{generated:?}");
+    assert!(inspected.status.success(), "{inspected:?}");
+}

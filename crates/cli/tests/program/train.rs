@@ -1,0 +1,169 @@
+//! Runs from beginning to end, and the texts that they are trained on.
+
+use insta::assert_snapshot;
+use microgpt::generation::{Generator, Sampler};
+use microgpt::training::{evaluate, split};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+use crate::support::*;
+
+/// Without an option it is the sonnets, and no file; here with few steps.
+#[test]
+fn the_program_trains_and_generates_where_there_is_no_terminal() {
+    let folder = Folder::new("plain");
+    let output = output(
+        &folder,
+        "train --preset quick --steps 20 --eval-interval 10 --prompt Shall \
+         --length 30",
+    );
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}");
+    assert!(output.stderr.is_empty());
+    assert!(!printed.contains(['\u{1b}', '\r']), "control codes");
+    for part in [
+        "corpus      94,657 characters, 59 distinct\n",
+        "            85,191 for training, 9,466 for validation\n",
+        "model       2 layers, 2 heads, width 64, context 32: 105,920 param",
+        "checkpoint  none; to keep the model, add --checkpoint run.safetensors",
+        "ladder      uniform 4.078, unigram 3.113, bigram 2.383, trigram 1.963",
+        "step     0  train      -  validation 4.08",
+        "step    10  train ",
+        "step    20  train ",
+        "trained in ",
+    ] {
+        assert!(printed.contains(part), "no {part:?} in:\n{printed}");
+    }
+    let (_, generated) = printed.split_once("\nShall").unwrap();
+    assert_eq!(generated.strip_suffix('\n').unwrap().chars().count(), 30);
+    let files = std::fs::read_dir(&folder.0).unwrap();
+    assert_eq!(files.count(), 1, "more than the text");
+}
+
+/// The last tenth, and of a long text the end of it.
+#[test]
+fn of_a_long_text_200_000_characters_are_kept_for_validation() {
+    let folder = Folder::new("long");
+    for (length, parts) in [
+        (1_000_000, "900,000 for training, 100,000 for validation"),
+        (2_100_000, "1,900,000 for training, 200,000 for validation"),
+    ] {
+        let text = "abcdefghi\n".repeat(length / 10);
+        std::fs::write(folder.0.join("long.txt"), text).unwrap();
+        let run = TINY.replace("text.txt", "long.txt");
+        let said = succeed(&folder, &format!("{run} --steps 0"));
+        assert!(said.contains(parts), "{said}");
+    }
+}
+
+/// Any text will do, however odd: it is trained on, saved, resumed and
+/// generated. What is no text, or too little, is refused.
+#[test]
+fn any_text_is_learned_however_odd() {
+    let folder = Folder::new("corpora");
+    let megabyte = "to be, or not to be; ".repeat(50_000);
+    let many: String = ('\u{4e00}'..).take(3000).collect();
+    let rows: Vec<(&str, Vec<u8>)> = vec![
+        ("one distinct character", "a".repeat(400).into()),
+        ("one line", "to be or not ".repeat(30).into()),
+        ("a megabyte without a line break", megabyte.into()),
+        ("nothing but line breaks", "\n".repeat(400).into()),
+        ("CRLF", "to be\r\nor not\r\n".repeat(30).into()),
+        (
+            "a byte-order mark",
+            format!("\u{feff}{}", "to be or not ".repeat(30)).into(),
+        ),
+        ("emoji", "🦀 to 👩‍👩‍👧 be 🏳️‍🌈 ".repeat(30).into()),
+        ("Devanagari", "धृतराष्ट्र उवाच । ".repeat(30).into()),
+        ("three thousand characters", many.repeat(2).into()),
+        ("empty", vec![]),
+        ("one character", b"a".into()),
+        ("too short", b"0123456789".into()),
+        ("not UTF-8", b"to be \xff".into()),
+    ];
+    let rows = rows.into_iter().map(|(name, text)| {
+        std::fs::write(folder.0.join("odd.txt"), text).unwrap();
+        for file in ["a", "a.best"] {
+            let _ = std::fs::remove_file(folder.0.join(file));
+        }
+        format!("{name}\n{}", learn(&folder))
+    });
+    assert_snapshot!("corpora", rows.collect::<String>());
+}
+
+/// Three steps, two more after a resume, and a text: what the first printed
+/// of the corpus, or why it was refused.
+fn learn(folder: &Folder) -> String {
+    let run = TINY.replace("text.txt", "odd.txt");
+    let output = output(folder, &format!("{run} --steps 3 --checkpoint a"));
+    if !output.status.success() {
+        assert!(!folder.0.join("a").exists());
+        return wrap(String::from_utf8(output.stderr).unwrap().trim_end());
+    }
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let resume = "resume a --data odd.txt --steps 5 --length 5";
+    let resumed = succeed(folder, resume);
+    let generated = succeed(folder, "generate a --length 7");
+    assert_eq!(step(folder, "a"), 5);
+    assert_eq!(generated.chars().count(), 1 + 7 + 1);
+    assert!(resumed.contains("\nresumed     a, at step 3\n"), "{resumed}");
+    let lines = printed.lines().take(2).map(|line| format!("    {line}\n"));
+    lines.collect()
+}
+
+/// The mean of the weights is what is evaluated, kept and generated with.
+#[test]
+fn what_the_program_shows_is_the_mean() {
+    let folder = Folder::new("shown");
+    let tiny = TINY.replace("--length 5", "--length 40");
+    let run = format!("{tiny} --steps 30 --lr 0.1");
+    let kept = |name| {
+        let (run, _) = load(&folder, name);
+        let part = run.config().average;
+        run.average.map(|it| (part, it.steps))
+    };
+
+    let printed = succeed(&folder, &format!("{run} --checkpoint a"));
+    let said = "the weights averaged over the last 10% of the steps\n";
+    assert!(printed.contains(said), "{printed}");
+    let (a, corpus) = load(&folder, "a");
+    assert_eq!(kept("a"), Some((0.1, 30)));
+    let ids = corpus.tokenizer.encode(&TEXT.repeat(10)).unwrap();
+    let [mean, last] = [a.result(), &a.model]
+        .map(|model| evaluate(model, split(&ids).1).unwrap());
+    let loss = |x: f64| format!("validation {x:.4}");
+    assert_ne!(loss(mean), loss(last));
+    assert!(printed.contains(&loss(mean)), "no {mean} in {printed}");
+    assert_eq!(a.best, Some(mean));
+
+    let mut rng = ChaCha8Rng::seed_from_u64(a.config().seed);
+    rng.set_stream(2);
+    let prompt = corpus.tokenizer.encode("\n").unwrap();
+    let sampler = Sampler::new(0.8, None).unwrap();
+    let ids = Generator::new(a.result(), &prompt, sampler, rng).unwrap();
+    let ids: Vec<u16> = ids.take(40).collect();
+    let text = corpus.tokenizer.decode(&ids).unwrap();
+    assert!(printed.ends_with(&format!("\n\n{text}\n")), "{printed}");
+    let again = "generate a --length 40";
+    assert_eq!(succeed(&folder, again), format!("\n{text}\n"));
+    let said = succeed(&folder, "inspect a");
+    let average = "weights averaged over the last 10% of 30 steps\n";
+    assert!(said.contains(average), "{said}");
+
+    let none = format!("{run} --average 0 --checkpoint b");
+    assert!(!succeed(&folder, &none).contains("averaged"));
+    assert_eq!(kept("b"), None);
+    assert_eq!(load(&folder, "b").0.model, a.model);
+    let go_on = |name: &str, options: &str| {
+        let on = format!("resume {name} --data text.txt --length 5");
+        succeed(&folder, &format!("{on} --steps 40 {options}"));
+    };
+    std::fs::copy(folder.0.join("a"), folder.0.join("c")).unwrap();
+    go_on("a", "--average 0.3");
+    assert_eq!(kept("a"), Some((0.3, 40)));
+    go_on("c", "--average 0");
+    assert_eq!(kept("c"), None);
+    go_on("b", "--average 0.5"); // from here on
+    assert_eq!(kept("b"), Some((0.5, 10)));
+    let [a, b] = ["a", "b"].map(|name| load(&folder, name).0.model);
+    assert_eq!(a, b);
+}
