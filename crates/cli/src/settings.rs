@@ -3,7 +3,9 @@
 
 use clap::{Args, ValueEnum};
 use microgpt::gpt::{ConfigError, GptConfig};
-use microgpt::training::{LrSchedule, SequenceWarmup, TrainConfig, TrainError};
+use microgpt::training::{
+    AdamW, LrSchedule, SequenceWarmup, TrainConfig, TrainError,
+};
 
 use crate::Error;
 
@@ -106,6 +108,9 @@ pub struct Training {
     /// as many of them
     #[arg(long, value_name = "N")]
     pub short_steps: Option<usize>,
+    /// What AdamW adds to the root of the mean square
+    #[arg(long, value_name = "EPS", allow_negative_numbers = true)]
+    epsilon: Option<f32>,
     /// Weight decay of AdamW
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     weight_decay: Option<f32>,
@@ -134,7 +139,8 @@ impl Training {
             let length = (block_size / 4).max(1);
             config.sequence_warmup = SequenceWarmup { length, steps };
         }
-        let weight_decay = &mut config.optimizer.weight_decay;
+        let AdamW { epsilon, weight_decay, .. } = &mut config.optimizer;
+        *epsilon = self.epsilon.unwrap_or(*epsilon);
         *weight_decay = self.weight_decay.unwrap_or(*weight_decay);
         config.batch_size = self.batch_size.unwrap_or(base.batch_size);
         config.average = self.average.unwrap_or(base.average);

@@ -33,6 +33,7 @@ fn bad_input_is_refused_with_a_sentence() {
         "--lr -1",
         "--lr NaN",
         "--weight-decay -0.1",
+        "--epsilon -1e-8",
         "--average 1.5",
         "--temperature -0.5",
         "--temperature nan",
