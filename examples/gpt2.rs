@@ -35,7 +35,7 @@ struct Options {
     prompt: String,
     /// Boldness: 0 always writes the likeliest token, 1 follows the model
     #[arg(long, default_value_t = 0.8)]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_hyphen_values = true)]
     temperature: f32,
     /// Choose among only this many likeliest tokens [default: 40, or all that
     /// there are]

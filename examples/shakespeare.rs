@@ -37,7 +37,7 @@ struct Options {
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// 0 takes the likeliest character, 1 samples from the model's prediction
-    #[arg(long, default_value_t = 0.8, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.8, allow_hyphen_values = true)]
     temperature: f32,
     /// Sample from the K likeliest characters only [default: all]
     #[arg(long, value_name = "K")]

@@ -20,7 +20,7 @@ pub struct Sampling {
     prompt: Option<String>,
     /// 0: always the likeliest character; 1: as predicted
     #[arg(long, value_name = "T", default_value_t = 0.8)]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_hyphen_values = true)]
     temperature: f32,
     /// Sample from the K likeliest characters [default: all]
     #[arg(long, value_name = "K")]

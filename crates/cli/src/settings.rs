@@ -99,7 +99,7 @@ pub struct Training {
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
     /// Peak learning rate; it falls to a tenth of this
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     lr: Option<f32>,
     /// Sequences in each batch
     #[arg(long, value_name = "N")]
@@ -109,14 +109,14 @@ pub struct Training {
     #[arg(long, value_name = "N")]
     pub short_steps: Option<usize>,
     /// What AdamW adds to the root of the mean square
-    #[arg(long, value_name = "EPS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "EPS", allow_hyphen_values = true)]
     epsilon: Option<f32>,
     /// Weight decay of AdamW
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     weight_decay: Option<f32>,
     /// Average weights over this last part of the steps; 0 for none,
     /// 0.1 in all presets
-    #[arg(long, value_name = "0-1", allow_negative_numbers = true)]
+    #[arg(long, value_name = "0-1", allow_hyphen_values = true)]
     average: Option<f32>,
     /// Steps from one evaluation to the next
     #[arg(long, value_name = "N")]
