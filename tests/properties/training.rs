@@ -669,6 +669,37 @@ fn a_run_with_short_windows_is_two_runs_one_after_the_other() {
     }
 }
 
+/// What finds the gradients can be somebody else's; the run is the same.
+#[test]
+fn a_run_goes_on_with_gradients_from_elsewhere() {
+    struct Counted(ShardedGradients, usize);
+    impl Gradients for Counted {
+        fn compute(&mut self, model: &Gpt, batch: &Batch) -> (f32, &mut Gpt) {
+            self.1 += 1;
+            self.0.compute(model, batch)
+        }
+    }
+    let data = random_ids(300, 11, 1);
+    let config = TrainConfig { average: 0.5, ..quick_config(8) };
+    let mut plain = Trainer::new(model(1, 2, 8, 6, 1), config).unwrap();
+    let mut first = Trainer::new(model(1, 2, 8, 6, 1), config).unwrap();
+    let go_on = |_: &Trainer, event| match event {
+        Event::Step(report) if report.step == 5 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    plain.run(&data, &data, go_on).unwrap();
+    first.run(&data, &data, go_on).unwrap();
+    let counted = Counted(ShardedGradients::new(config.shards), 0);
+    let mut second = first.with_gradients(counted);
+    assert_eq!(second.config(), plain.config());
+    plain.run(&data, &data, |_, _| ControlFlow::Continue(())).unwrap();
+    second.run(&data, &data, |_, _| ControlFlow::Continue(())).unwrap();
+    assert_eq!(second.gradients.1, 2); // of eight steps
+    assert_eq!((second.step, second.best), (plain.step, plain.best));
+    assert_eq!((second.model, second.moments), (plain.model, plain.moments));
+    assert_eq!(second.average, plain.average);
+}
+
 #[test]
 fn a_run_goes_on_with_other_settings() {
     let data = random_ids(300, 11, 1);
