@@ -1,4 +1,4 @@
-//! # Interchange
+//! # Hugging Face and GPT-2
 //!
 //! An appendix. A model leaves for `transformers` and for whatever reads its
 //! folders, and a GPT-2 comes in: the same numbers under other names.
