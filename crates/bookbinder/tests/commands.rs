@@ -3,7 +3,6 @@
 //! `cargo test --package bookbinder --test commands -- --nocapture` prints how long
 //! each took.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -223,12 +222,15 @@ fn commands_of(text: &str) -> Vec<String> {
     commands
 }
 
-/// Every command, with the page it was first seen on.
-fn commands() -> BTreeMap<String, String> {
-    let mut commands = BTreeMap::new();
+/// Every command, in the order in which a reader comes to it, with the page it
+/// was first seen on: what one has made, the next may need.
+fn commands() -> Vec<(String, String)> {
+    let mut commands: Vec<(String, String)> = Vec::new();
     for (page, text) in pages() {
         for command in commands_of(&text) {
-            commands.entry(command).or_insert(page.clone());
+            if commands.iter().all(|(known, _)| *known != command) {
+                commands.push((command, page.clone()));
+            }
         }
     }
     commands
@@ -328,7 +330,7 @@ fn every_exception_is_needed_and_true() {
     let decides = std::fs::read_to_string(root().join(".ci/run"));
     let decides = decides.expect("what decides");
     for (entry, why) in ELSEWHERE {
-        let used = commands.keys().any(|command| is_about(entry, command));
+        let used = commands.iter().any(|(it, _)| is_about(entry, it));
         assert!(used, "`{entry}` is on no page; take it out");
         match why {
             Because(reason) => assert!(!reason.is_empty(), "{entry}: why?"),
@@ -347,8 +349,8 @@ fn every_exception_is_needed_and_true() {
             RecordedEach(records) => {
                 let all: Vec<_> =
                     records.iter().map(|it| recorded_command(it)).collect();
-                for command in commands.keys().filter(|it| is_about(entry, it))
-                {
+                let all_of = commands.iter().map(|(command, _)| command);
+                for command in all_of.filter(|it| is_about(entry, it)) {
                     let there = all.iter().any(|by| by == command);
                     assert!(there, "no record of `{command}`");
                 }
