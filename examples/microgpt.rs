@@ -2075,6 +2075,10 @@ pub mod training {
             check("seed", seed, seed == old.seed, &fixed(old.seed))?;
             let same = shards == old.shards;
             check("shards", shards, same, &fixed(old.shards as u64))?;
+            let end = config.schedule.steps;
+            let problem = format!("the run is at step {step}; give at least that");
+            let holds = end >= step || end == old.schedule.steps;
+            check("steps", end, holds, &problem)?;
             let had = old.sequence_warmup.steps;
             let wanted = config.sequence_warmup.steps;
             let ahead = step <= had && step < wanted;

@@ -750,3 +750,24 @@ fn what_cannot_change_is_refused_and_nothing_has_changed() {
     }
     trainer.reconfigure(end(2, 2)).unwrap();
 }
+
+/// Not before a step that has been taken; but at it, or where it was.
+#[test]
+fn the_end_of_a_run_stays_ahead() {
+    let data = random_ids(300, 11, 1);
+    let mut trainer =
+        Trainer::new(model(1, 2, 8, 6, 1), quick_config(12)).unwrap();
+    for _ in 0..3 {
+        trainer.take_step(&data).unwrap();
+    }
+    for steps in [0, 1, 2] {
+        let error = trainer.reconfigure(quick_config(steps)).unwrap_err();
+        let said =
+            format!("steps {steps}: the run is at step 3; give at least");
+        assert!(error.to_string().starts_with(&said), "{error}");
+        assert_eq!(trainer.config(), &quick_config(12));
+    }
+    trainer.reconfigure(quick_config(3)).unwrap();
+    trainer.take_step(&data).unwrap(); // a caller may, past the end
+    trainer.reconfigure(quick_config(3)).unwrap();
+}

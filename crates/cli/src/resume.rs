@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use microgpt::checkpoint::RunFile;
-use microgpt::training::Trainer;
+use microgpt::training::{LrSchedule, Trainer};
 
 use crate::Error;
 use crate::checkpoint::{create_error, load, resume_error};
@@ -13,7 +13,7 @@ use crate::dataset::Dataset;
 use crate::generation::Sampling;
 use crate::session::Session;
 use crate::settings::{Training, check, setting_error};
-use crate::terminal::start_threads;
+use crate::terminal::{start_threads, warn};
 
 /// Continue a run where it was saved, then generate with it
 #[derive(Args)]
@@ -62,10 +62,32 @@ impl Options {
         let beginning = dataset.beginning();
         let generation =
             self.sampling.checked(dataset.tokenizer(), beginning)?;
+        let before = trainer.config().schedule;
         trainer.reconfigure(config).map_err(setting_error)?;
+        if !self.training.names_rate()
+            && let Some(jump) = jump(before, config.schedule, trainer.step)
+        {
+            warn(&format!("warning: {jump}"));
+        }
         let (file, resumed) = (Some(file), Some(self.run));
         Ok(Session { dataset, trainer, file, resumed, generation, threads })
     }
+}
+
+/// What to say if the learning rate of step `step` is another than before, by
+/// more than a tenth; and by which option it would go on smoothly.
+fn jump(before: LrSchedule, now: LrSchedule, step: usize) -> Option<String> {
+    let (was, is) = (before.at(step), now.at(step));
+    if step == 0 || (is - was).abs() <= 0.1 * was {
+        return None;
+    }
+    // A schedule of `LrSchedule::new` is proportional to its top
+    let smooth = now.max_lr * (was / is);
+    Some(format!(
+        "with --steps {}, the learning rate goes from {was:.2e} to {is:.2e} at \
+         step {step}; to go on smoothly from {was:.2e}, add --lr {smooth:.2e}",
+        now.steps,
+    ))
 }
 
 /// The run in the file `from`, and where it is to be saved: there, or as a new
