@@ -3,10 +3,11 @@
 #[allow(dead_code)] // what other tests need
 mod support;
 
-use std::fs;
+use std::{fs, io};
 
 use microgpt::checkpoint::{
     self, CheckpointError, Corpus, RunFile, RunFileError, best_path,
+    has_no_locks,
 };
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::safetensors::FileError;
@@ -104,6 +105,26 @@ fn a_file_is_the_home_of_one_run_at_a_time() {
     let (home, trainer) = RunFile::resume(&path, &corpus()).unwrap();
     assert_eq!((home.path(), home.best()), (&*path, &*best_path(&path)));
     assert_eq!(trainer.model, run(1).model);
+    assert!(home.is_locked());
+}
+
+/// What a system says that has no locks, and what it says of a disk at fault:
+/// there no run could be kept, and it is better to say so.
+#[test]
+fn a_file_system_without_locks_is_told_from_a_fault() {
+    let told = |code| has_no_locks(&io::Error::from_raw_os_error(code));
+    if cfg!(target_os = "linux") {
+        assert!([37, 38, 95].into_iter().all(told)); // ENOLCK, ENOSYS, EOPNOTSUPP
+        assert!(![2, 5, 9, 13, 28, 30].into_iter().any(told)); // ENOENT to EROFS
+    }
+    if cfg!(windows) {
+        assert!([1, 50].into_iter().all(told));
+        assert!(![2, 5, 33, 112].into_iter().any(told));
+    }
+    let kind = |kind: io::ErrorKind| has_no_locks(&kind.into());
+    assert!(kind(io::ErrorKind::Unsupported)); // what std says without a system
+    assert!(!kind(io::ErrorKind::PermissionDenied));
+    assert!(!kind(io::ErrorKind::WouldBlock));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use microgpt::hugging_face;
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{TrainConfig, Trainer, evaluate};
 
-use crate::checkpoint::create_error;
+use crate::checkpoint::create;
 use crate::dataset::Dataset;
 use crate::settings::{check, setting_error};
 use crate::{Error, program, typed};
@@ -49,8 +49,7 @@ impl Options {
         let (sizes, config) = (model.config(), TrainConfig::default());
         check(sizes, &config)?;
         dataset.check_length(sizes.block_size)?;
-        let file = RunFile::create(&self.run, &dataset.corpus);
-        let file = file.map_err(create_error)?;
+        let file = create(&self.run, &dataset.corpus)?;
         let trainer = Trainer::new(model, config).map_err(setting_error)?;
         Ok(Job { dataset, trainer, file })
     }

@@ -8,7 +8,7 @@ use microgpt::checkpoint::RunFile;
 use microgpt::training::{LrSchedule, Trainer};
 
 use crate::Error;
-use crate::checkpoint::{create_error, load, resume_error};
+use crate::checkpoint::{create, load, resume, resume_error};
 use crate::dataset::Dataset;
 use crate::generation::Sampling;
 use crate::session::Session;
@@ -99,9 +99,9 @@ fn open(
 ) -> Result<(RunFile, Trainer), Error> {
     let corpus = &dataset.corpus;
     let Some(to) = to.filter(|&to| to != from) else {
-        return RunFile::resume(from, corpus).map_err(resume_error);
+        return resume(from, corpus);
     };
-    let file = RunFile::create(to, corpus).map_err(create_error)?;
+    let file = create(to, corpus)?;
     let (trainer, learned) = load(from)?;
     file.check_text(from, &learned).map_err(resume_error)?;
     Ok((file, trainer))

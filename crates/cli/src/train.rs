@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use microgpt::checkpoint::RunFile;
 use microgpt::gpt::Gpt;
 use microgpt::training::Trainer;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 use crate::Error;
-use crate::checkpoint::create_error;
+use crate::checkpoint::create;
 use crate::dataset::Dataset;
 use crate::generation::Sampling;
 use crate::import::begin_with;
@@ -70,9 +69,7 @@ impl Options {
         let generation =
             self.sampling.checked(dataset.tokenizer(), beginning)?;
         let file = match &self.checkpoint {
-            Some(path) => Some(
-                RunFile::create(path, &dataset.corpus).map_err(create_error)?,
-            ),
+            Some(path) => Some(create(path, &dataset.corpus)?),
             None => None,
         };
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);

@@ -34,7 +34,7 @@ use crate::tokenization::{CharTokenizer, TokenizerError};
 use crate::training::Trainer;
 
 pub use self::error::{CheckpointError, RunFileError, TensorError};
-pub use self::run_file::{Lock, RunFile, best_path, lock};
+pub use self::run_file::{Lock, RunFile, best_path, has_no_locks, lock};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
