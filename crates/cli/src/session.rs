@@ -115,8 +115,8 @@ impl Session {
         }
         let begun = self.trainer.step;
         let (train, validation) = self.dataset.parts();
-        let mut observer =
-            Observer::new(&self.trainer, self.file.as_ref(), rungs);
+        let (file, scored) = (self.file.as_ref(), validation.len());
+        let mut observer = Observer::new(&self.trainer, file, rungs, scored);
         let ended = self
             .trainer
             .run(train, validation, |run, event| observer.observe(run, event));
