@@ -150,6 +150,21 @@ fn a_run_goes_on_with_its_own_text_alone() {
     assert_eq!(names(&folder), ["a", "a.lock"]);
 }
 
+/// A model may know more characters than the text that it is trained on.
+#[test]
+fn a_text_of_fewer_characters_is_another_corpus_of_the_same_text() {
+    let own = Corpus::new("to be").unwrap();
+    let known = Corpus::new(TEXT).unwrap().tokenizer;
+    let wider = Corpus::with_tokenizer("to be", known.clone()).unwrap();
+    assert_eq!(wider.tokenizer, known);
+    assert!(wider != own && wider.same_text(&own));
+    assert!(!own.same_text(&Corpus::new("to bE").unwrap()));
+    let same = Corpus::with_tokenizer("to be", own.tokenizer.clone()).unwrap();
+    assert_eq!(same, own);
+    let error = Corpus::with_tokenizer("to be!", known).unwrap_err();
+    assert!(error.to_string().starts_with("unknown character '!' at 5"));
+}
+
 #[test]
 fn a_run_writes_over_no_best_state_but_its_own() {
     let folder = Folder::new("best");

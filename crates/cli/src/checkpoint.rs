@@ -6,6 +6,7 @@ use std::path::Path;
 use microgpt::checkpoint::{self, Corpus, RunFile, RunFileError};
 use microgpt::training::Trainer;
 
+use crate::dataset::Dataset;
 use crate::terminal::warn;
 use crate::{Error, program, typed};
 
@@ -22,12 +23,19 @@ pub fn create(path: &Path, corpus: &Corpus) -> Result<RunFile, Error> {
     Ok(file)
 }
 
-/// The run in a file, and its home.
+/// The run in a file, and its home. The text takes over the characters that the
+/// run has learned it with, which may be more than it has.
 pub fn resume(
     path: &Path,
-    corpus: &Corpus,
+    dataset: &mut Dataset,
 ) -> Result<(RunFile, Trainer), Error> {
-    let (file, run) = RunFile::resume(path, corpus).map_err(resume_error)?;
+    let mut found = RunFile::resume(path, &dataset.corpus);
+    if let Err(RunFileError::OtherText { learned, .. }) = &found
+        && dataset.adopt(learned)?
+    {
+        found = RunFile::resume(path, &dataset.corpus);
+    }
+    let (file, run) = found.map_err(resume_error)?;
     warn_if_open(&file);
     Ok((file, run))
 }

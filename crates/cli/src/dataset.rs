@@ -1,5 +1,6 @@
 //! The text that a model is trained on: read, encoded, split.
 
+use std::collections::BTreeSet;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 
@@ -14,6 +15,14 @@ use crate::{Error, typed};
 
 const SONNETS: &str = include_str!("../../../chapters-code/data/sonnets.txt");
 
+/// The text in a file, or the sonnets.
+fn read(path: &Option<PathBuf>) -> Result<String, Error> {
+    match path {
+        Some(path) => read_text(path),
+        None => Ok(SONNETS.to_owned()),
+    }
+}
+
 /// A text of characters that are ids now.
 pub struct Dataset {
     /// What a run remembers of the text.
@@ -25,16 +34,39 @@ pub struct Dataset {
 impl Dataset {
     /// The text in a file, or the sonnets.
     pub fn read(path: Option<PathBuf>) -> Result<Self, Error> {
-        let text = match &path {
-            Some(path) => read_text(path)?,
-            None => SONNETS.to_owned(),
-        };
+        let text = read(&path)?;
         let corpus = Corpus::new(&text)?;
         let ids = corpus.tokenizer.encode(&text)?;
         Ok(Self { corpus, ids, path })
     }
 
-    /// The characters of the text.
+    /// The same for a model that knows these characters, of which the text may
+    /// lack some.
+    pub fn read_with(
+        path: Option<PathBuf>,
+        tokenizer: CharTokenizer,
+    ) -> Result<Self, Error> {
+        let text = read(&path)?;
+        let corpus = Corpus::with_tokenizer(&text, tokenizer)?;
+        let ids = corpus.tokenizer.encode(&text)?;
+        Ok(Self { corpus, ids, path })
+    }
+
+    /// Takes over the characters that a run has learned this text with; whether
+    /// it is this text.
+    pub fn adopt(&mut self, learned: &Corpus) -> Result<bool, Error> {
+        if !self.corpus.same_text(learned) {
+            return Ok(false);
+        }
+        if self.corpus != *learned {
+            let text = self.tokenizer().decode(&self.ids)?;
+            self.ids = learned.tokenizer.encode(&text)?;
+            self.corpus = learned.clone();
+        }
+        Ok(true)
+    }
+
+    /// The characters that the model knows, among them those of the text.
     pub fn tokenizer(&self) -> &CharTokenizer {
         &self.corpus.tokenizer
     }
@@ -79,11 +111,16 @@ impl Dataset {
         let (train, validation) = self.parts();
         let [all, train, validation] = [&self.ids, train, validation]
             .map(|ids| HumanCount(ids.len() as u64));
+        let known = self.tokenizer().vocab_size();
+        let distinct = BTreeSet::from_iter(&self.ids).len();
+        let of = match distinct == known {
+            true => String::new(),
+            false => format!(" of the {known} that the model knows"),
+        };
         writeln!(
             stdout(),
-            "corpus      {all} characters, {} distinct\n            {train} for \
-             training, {validation} for validation",
-            self.tokenizer().vocab_size(),
+            "corpus      {all} characters, {distinct} distinct{of}\n            \
+             {train} for training, {validation} for validation",
         )?;
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Sampling {
         let prompt = match self.prompt {
             Some(text) if text.is_empty() => Err(GenerationError::EmptyPrompt)?,
             Some(text) => tokenizer.encode(&text).map_err(|error| {
-                format!("--prompt: {error}, those of its text; use only these")
+                format!("--prompt: {error}, those that the model knows; use only these")
             })?,
             None => beginning,
         };

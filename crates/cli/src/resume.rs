@@ -43,9 +43,9 @@ impl Options {
     /// The run that they ask for.
     pub fn session(self) -> Result<Session, Error> {
         let threads = start_threads(self.threads)?;
-        let dataset = Dataset::read(self.data)?;
+        let mut dataset = Dataset::read(self.data)?;
         let (file, mut trainer) =
-            open(&self.run, self.checkpoint.as_deref(), &dataset)?;
+            open(&self.run, self.checkpoint.as_deref(), &mut dataset)?;
         let sizes = trainer.model.config();
         let config = self.training.over(*trainer.config(), sizes.block_size);
         check(sizes, &config)?;
@@ -91,18 +91,18 @@ fn jump(before: LrSchedule, now: LrSchedule, step: usize) -> Option<String> {
 }
 
 /// The run in the file `from`, and where it is to be saved: there, or as a new
-/// run in the file `to`.
+/// run in the file `to`. The text takes over the characters of the run.
 fn open(
     from: &Path,
     to: Option<&Path>,
-    dataset: &Dataset,
+    dataset: &mut Dataset,
 ) -> Result<(RunFile, Trainer), Error> {
-    let corpus = &dataset.corpus;
     let Some(to) = to.filter(|&to| to != from) else {
-        return resume(from, corpus);
+        return resume(from, dataset);
     };
-    let file = create(to, corpus)?;
     let (trainer, learned) = load(from)?;
+    dataset.adopt(&learned)?;
+    let file = create(to, &dataset.corpus)?;
     file.check_text(from, &learned).map_err(resume_error)?;
     Ok((file, trainer))
 }

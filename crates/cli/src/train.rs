@@ -52,10 +52,12 @@ impl Options {
     /// The run that they ask for.
     pub fn session(self) -> Result<Session, Error> {
         let threads = start_threads(self.threads)?;
-        let dataset = Dataset::read(self.data)?;
-        let imported = match &self.from {
-            Some(folder) => Some(begin_with(folder, &dataset)?),
-            None => None,
+        let (imported, dataset) = match &self.from {
+            Some(folder) => {
+                let (model, dataset) = begin_with(folder, self.data)?;
+                (Some(model), dataset)
+            }
+            None => (None, Dataset::read(self.data)?),
         };
         let base = self.preset.sizes(dataset.tokenizer().vocab_size());
         let base = imported.as_ref().map_or(base, Gpt::config);
