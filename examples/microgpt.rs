@@ -2286,7 +2286,10 @@ pub mod training {
                     if let Some(tensor) = tensor {
                         write!(f, "; first in {tensor}")?;
                     }
-                    write!(f, "; train with a smaller learning rate")
+                    match step {
+                        0 => write!(f, "; begin with another model"),
+                        _ => write!(f, "; train with a smaller learning rate"),
+                    }
                 }
             }
         }
@@ -2514,9 +2517,9 @@ pub mod generation {
     }
 
     impl<R: Rng> Iterator for Generator<'_, R> {
-        type Item = u16;
+        type Item = Result<u16, GenerationError>;
 
-        fn next(&mut self) -> Option<u16> {
+        fn next(&mut self) -> Option<Self::Item> {
             let block_size = self.cache.model.embeddings.position.nrows();
             if self.window.len() > block_size {
                 let keep = block_size.div_ceil(2);
@@ -2525,13 +2528,17 @@ pub mod generation {
             }
             let unread = &self.window[self.cache.len()..];
             let logits = self.cache.extend(unread);
+            if !logits.iter().all(|z| z.is_finite()) {
+                self.cache.clear(); // to find the same again
+                return Some(Err(GenerationError::NonFinite));
+            }
             let id = self.sampler.sample(&logits, &mut self.rng);
             self.window.push(id);
-            Some(id)
+            Some(Ok(id))
         }
     }
 
-    /// Why nothing can be generated.
+    /// Why nothing can be generated, or nothing more.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub enum GenerationError {
         /// The temperature (given) is negative, infinite or not a number.
@@ -2554,6 +2561,8 @@ pub mod generation {
             /// Tokens there are.
             vocab_size: usize,
         },
+        /// A logit is infinite or not a number.
+        NonFinite,
     }
 
     impl fmt::Display for GenerationError {
@@ -2580,6 +2589,11 @@ pub mod generation {
                     "the prompt holds id {id}, but the model knows {vocab_size} \
                      tokens, ids 0 to {}",
                     vocab_size - 1
+                ),
+                Self::NonFinite => write!(
+                    f,
+                    "the model's prediction is not finite: its weights are too \
+                     large, or damaged; generate with an earlier state of it"
                 ),
             }
         }
@@ -2632,7 +2646,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prompt = tokenizer.encode("\n")?;
     let sampler = Sampler::new(0.8, None)?;
     let written = Generator::new(&trainer.model, &prompt, sampler, rng)?;
-    let written: Vec<u16> = written.take(200).collect();
+    let written: Vec<u16> = written.take(200).collect::<Result<_, _>>()?;
     println!("\n{}", tokenizer.decode(&written)?);
     Ok(())
 }

@@ -100,6 +100,6 @@ fn write(
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     rng.set_stream(2); // stream 0 drew the weights, stream 1 the batches
     let ids = Generator::new(model, &prompt, Sampler::new(0.8, None)?, rng)?;
-    let ids: Vec<u16> = ids.take(66).collect();
+    let ids: Vec<u16> = ids.take(66).collect::<Result<_, _>>()?;
     Ok(tokenizer.decode(&ids)?)
 }

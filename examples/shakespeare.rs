@@ -109,8 +109,8 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
 
     // Ids to text
     let ids = Generator::new(trainer.result(), &prompt, sampler, rng)?;
-    for id in prompt.into_iter().chain(ids.take(500)) {
-        write!(out, "{}", terminal::visible(&tokenizer.decode(&[id])?))?;
+    for id in prompt.into_iter().map(Ok).chain(ids.take(500)) {
+        write!(out, "{}", terminal::visible(&tokenizer.decode(&[id?])?))?;
         out.flush()?;
     }
     Ok(writeln!(out)?)

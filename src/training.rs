@@ -997,7 +997,10 @@ impl fmt::Display for TrainError {
                 if let Some(tensor) = tensor {
                     write!(f, "; first in {tensor}")?;
                 }
-                write!(f, "; train with a smaller learning rate")
+                match step {
+                    0 => write!(f, "; begin with another model"),
+                    _ => write!(f, "; train with a smaller learning rate"),
+                }
             }
         }
     }

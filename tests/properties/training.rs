@@ -428,8 +428,10 @@ fn a_run_that_explodes_stops_and_names_step_and_tensor() {
     assert_eq!(
         error.unwrap_err().to_string(),
         "step 0: the loss or the gradient is not finite; first in \
-         blocks.0.mlp.up.weight; train with a smaller learning rate"
+         blocks.0.mlp.up.weight; begin with another model"
     );
+    let later = TrainError::NonFinite { step: 1, tensor: None }.to_string();
+    assert!(later.ends_with("; train with a smaller learning rate"), "{later}");
     let kept = trainer.model.tensors();
     for (old, new) in broken.tensors().iter().zip(kept) {
         let bits =

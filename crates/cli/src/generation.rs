@@ -82,6 +82,13 @@ impl Generation {
             write!(out, "{}", visible(&tokenizer.decode(&prompt)?))?;
         }
         for id in ids.take(length) {
+            let id = match id {
+                Ok(id) => id,
+                Err(error) => {
+                    writeln!(out)?; // after what has been generated
+                    return Err(error.into());
+                }
+            };
             write!(out, "{}", visible(&tokenizer.decode(&[id])?))?;
             out.flush()?;
         }

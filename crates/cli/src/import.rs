@@ -59,6 +59,10 @@ impl Job {
         let Self { dataset, trainer, file } = self;
         let (_, validation) = dataset.parts();
         let loss = evaluate(&trainer.model, validation)?;
+        if !loss.is_finite() {
+            Err("the loss of this model is not finite: its weights are too \
+                 large, or damaged; import another")?;
+        }
         file.save(&trainer, false)?;
         let (program, run) = (program(), typed(file.path()));
         writeln!(

@@ -2,7 +2,7 @@
 //! it.
 
 use std::io::{Write, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use indicatif::HumanCount;
@@ -11,6 +11,7 @@ use microgpt::gpt::GptConfig;
 use microgpt::orientation::Rung;
 use microgpt::training::{SequenceWarmup, TrainConfig, TrainError, Trainer};
 
+use crate::checkpoint::load;
 use crate::dataset::Dataset;
 use crate::generation::Generation;
 use crate::interrupt::{self, interrupted};
@@ -135,14 +136,29 @@ impl Session {
         Ok(Ended::Finished { unsaved })
     }
 
-    /// What has gone wrong, and what there is to resume.
+    /// What has gone wrong, and what there is to resume: a state from which a
+    /// step has been taken, and not the one at fault, which may be saved, too.
     fn with_last_state(&self, error: TrainError) -> Error {
-        match &self.file {
-            Some(file) if file.path().exists() => {
-                let path = file.path().display();
-                format!("{error}; the last good state is in {path}").into()
+        let (Some(file), TrainError::NonFinite { step, .. }) =
+            (&self.file, &error)
+        else {
+            return error.into();
+        };
+        let is_good = |path: &&Path| {
+            load(path).is_ok_and(|(saved, _)| saved.step < *step)
+        };
+        let path = file.path();
+        match [path, file.best()].into_iter().find(is_good) {
+            Some(good) => {
+                let good = good.display();
+                format!("{error}; the last good state is in {good}").into()
             }
-            _ => error.into(),
+            None if path.exists() => {
+                let path = path.display();
+                format!("{error}; in {path} is this state, and none before it")
+                    .into()
+            }
+            None => error.into(),
         }
     }
 

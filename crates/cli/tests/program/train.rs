@@ -140,7 +140,7 @@ fn what_the_program_shows_is_the_mean() {
     let prompt = corpus.tokenizer.encode("\n").unwrap();
     let sampler = Sampler::new(0.8, None).unwrap();
     let ids = Generator::new(a.result(), &prompt, sampler, rng).unwrap();
-    let ids: Vec<u16> = ids.take(40).collect();
+    let ids: Vec<u16> = ids.take(40).map(Result::unwrap).collect();
     let text = corpus.tokenizer.decode(&ids).unwrap();
     assert!(printed.ends_with(&format!("\n\n{text}\n")), "{printed}");
     let again = "generate a --length 40";
