@@ -90,6 +90,71 @@ fn any_text_is_learned_however_odd() {
     assert_snapshot!("corpora", rows.collect::<String>());
 }
 
+/// A byte-order mark is no character of the text: what is learned, saved and
+/// resumed is the same without it.
+#[test]
+fn a_byte_order_mark_at_the_start_is_left_out_with_a_word() {
+    let folder = Folder::new("mark");
+    let marked = format!("\u{feff}{}", TEXT.repeat(10));
+    std::fs::write(folder.0.join("marked.txt"), &marked).unwrap();
+    let run = format!("{TINY} --steps 2");
+    let said = "marked.txt begins with a byte-order mark (U+FEFF), which is \
+                left out\n";
+    for (text, name, warning) in [("text", "a", ""), ("marked", "b", said)] {
+        let run = run.replace("text.txt", &format!("{text}.txt"));
+        let output = output(&folder, &format!("{run} --checkpoint {name}"));
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), warning);
+    }
+    assert!(content(&folder, "a") == content(&folder, "b"));
+    succeed(&folder, "resume b --data text.txt --length 5");
+    // Elsewhere it is a character like any other, and named where it is unknown
+    std::fs::write(folder.0.join("only.txt"), "\u{feff}").unwrap();
+    let error = refusal(&folder, "train --data only.txt");
+    assert!(error.ends_with("only.txt is empty; give a text to train on\n"));
+    let error = refusal(&folder, "generate a --prompt to\u{feff}");
+    let named = "unknown character U+FEFF (a byte-order mark; remove it) at 2";
+    assert!(error.contains(named), "{error}");
+    for bytes in [b"\xff\xfea\0", b"\xfe\xff\0a"] {
+        std::fs::write(folder.0.join("wide.txt"), bytes).unwrap();
+        let error = refusal(&folder, "train --data wide.txt");
+        let said = "error: wide.txt is UTF-16; convert it to UTF-8 first\n";
+        assert_eq!(error, said);
+    }
+}
+
+/// The same letter in two spellings, neither of which can be told from the other.
+#[test]
+fn a_prompt_in_the_other_normal_form_is_refused_with_what_to_do() {
+    let folder = Folder::new("forms");
+    for (text, file, prompt, said) in [
+        (
+            "caf\u{e9} noir\n",
+            "nfc",
+            "cafe\u{301}",
+            "unknown characters 'e' at 3, U+0301 (a combining mark: the text \
+             may be in decomposed form; convert it to NFC) at 4; ",
+        ),
+        (
+            "cafe\u{301} noir\n",
+            "nfd",
+            "caf\u{e9}",
+            "; it knows U+0301, a combining mark: its text is in decomposed \
+             form, so give the prompt in NFD\n",
+        ),
+    ] {
+        let name = format!("{file}.txt");
+        std::fs::write(folder.0.join(&name), text.repeat(30)).unwrap();
+        let run = TINY.replace("text.txt", &name);
+        succeed(&folder, &format!("{run} --steps 2 --checkpoint {file}"));
+        let generate = format!("generate {file} --prompt {prompt}");
+        let error = refusal(&folder, &generate);
+        assert!(error.contains(said), "{error}");
+        let other = refusal(&folder, &format!("generate {file} --prompt x"));
+        assert!(!other.contains("form"), "{other}");
+    }
+}
+
 /// Three steps, two more after a resume, and a text: what the first printed
 /// of the corpus, or why it was refused.
 fn learn(folder: &Folder) -> String {
