@@ -11,7 +11,7 @@ use microgpt::tokenization::CharTokenizer;
 use microgpt::training::split;
 
 use crate::terminal::read_text;
-use crate::{Error, typed};
+use crate::{Error, counted, typed};
 
 const SONNETS: &str = include_str!("../../../chapters-code/data/sonnets.txt");
 
@@ -91,11 +91,12 @@ impl Dataset {
     /// Refuses a text that is too short for sequences of `context` characters.
     pub fn check_length(&self, context: usize) -> Result<(), Error> {
         let (train, validation) = self.parts();
-        let (found, needed) = (train.len(), context.saturating_add(1));
-        if found < needed {
+        let needed = context.saturating_add(1);
+        if train.len() < needed {
+            let found = counted(train.len(), "character");
             Err(format!(
-                "the training set, nine tenths of the text, has {found} \
-                 characters, but a sequence and the character after it take \
+                "the training set, nine tenths of the text, has {found}, but \
+                 a sequence and the character after it take \
                  {needed}; give a longer text or a smaller context length"
             ))?;
         }
@@ -126,7 +127,8 @@ impl Dataset {
     }
 
     /// Counts, and prints what counting achieves. Of a large text it counts
-    /// only the two million characters before the validation set.
+    /// only the two million characters before the validation set; of a short one
+    /// there is nothing to score.
     pub fn print_ladder(&self) -> Result<Vec<Rung>, Error> {
         let vocabulary = self.tokenizer().vocabulary();
         let characters = |ids: &[u16]| -> Vec<char> {
@@ -135,6 +137,15 @@ impl Dataset {
         let (train, validation) = self.parts();
         let train = &train[train.len().saturating_sub(2_000_000)..];
         let rungs = ladder(&characters(train), &characters(validation));
+        if rungs.iter().any(|rung| rung.loss.is_nan()) {
+            writeln!(
+                stdout(),
+                "ladder      none: with {} for validation there is too little to \
+                 count\n",
+                counted(validation.len(), "character"),
+            )?;
+            return Ok(Vec::new());
+        }
         let losses =
             rungs.iter().map(|Rung { name, loss }| format!("{name} {loss:.3}"));
         let losses: Vec<String> = losses.collect();

@@ -17,7 +17,7 @@ use crate::generation::Generation;
 use crate::interrupt::{self, interrupted};
 use crate::observer::{Observed, Observer};
 use crate::terminal::warn;
-use crate::{Error, program, typed};
+use crate::{Error, counted, program, typed};
 
 /// A run that is ready to be trained.
 pub struct Session {
@@ -67,20 +67,21 @@ impl Session {
         let GptConfig { n_layer, n_head, n_embd, block_size, .. } = sizes;
         writeln!(
             out,
-            "model       {n_layer} layers, {n_head} heads, width {n_embd}, \
-             context {block_size}: {} parameters",
-            HumanCount(trainer.model.num_params() as u64),
+            "model       {}, {}, width {n_embd}, context {block_size}: {}",
+            counted(n_layer, "layer"),
+            counted(n_head, "head"),
+            counted(trainer.model.num_params(), "parameter"),
         )?;
         let config = trainer.config();
         writeln!(
             out,
-            "training    {} steps of {} sequences of {block_size} characters\n\
-             {:12}on {} thread{}, in about {:.0} MB of memory",
-            HumanCount(config.schedule.steps as u64),
-            config.batch_size,
+            "training    {} of {} of {}\n\
+             {:12}on {}, in about {:.0} MB of memory",
+            counted(config.schedule.steps, "step"),
+            counted(config.batch_size, "sequence"),
+            counted(block_size, "character"),
             "",
-            self.threads,
-            if self.threads == 1 { "" } else { "s" },
+            counted(self.threads, "thread"),
             config.memory(&sizes) / 1e6,
         )?;
         for line in extras(config) {
@@ -215,9 +216,9 @@ fn extras(config: &TrainConfig) -> Vec<String> {
     let SequenceWarmup { length, steps } = config.sequence_warmup;
     if steps > 0 {
         lines.push(format!(
-            "shorter sequences in the first {} steps: {length} characters, and \
-             as many more of them",
-            HumanCount(steps as u64),
+            "shorter sequences in the first {}: {}, and as many more of them",
+            counted(steps, "step"),
+            counted(length, "character"),
         ));
     }
     if config.average > 0.0 {

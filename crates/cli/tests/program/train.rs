@@ -90,6 +90,45 @@ fn any_text_is_learned_however_odd() {
     assert_snapshot!("corpora", rows.collect::<String>());
 }
 
+/// Six characters for validation are the fewest that have five before one; and
+/// one of a thing is not called many.
+#[test]
+fn where_there_is_too_little_to_count_it_says_so() {
+    let folder = Folder::new("little");
+    let one = "train --n-layer 1 --n-head 1 --n-embd 4 --block-size 1 \
+               --batch-size 1 --steps 1 --length 5 --threads 1 --data short.txt";
+    for (length, validation) in [(11, 2), (50, 5), (51, 6), (60, 6)] {
+        let text: String = TEXT.chars().cycle().take(length).collect();
+        std::fs::write(folder.0.join("short.txt"), text).unwrap();
+        let printed = succeed(&folder, one);
+        assert!(!printed.contains("NaN"), "{printed}");
+        let said = format!(
+            "\nladder      none: with {validation} characters for validation \
+             there is too little to count\n\n"
+        );
+        assert_eq!(printed.contains(&said), validation < 6, "{printed}");
+        assert_eq!(printed.contains("unigram "), validation >= 6, "{printed}");
+        for line in [
+            "model       1 layer, 1 head, width 4, context 1: ",
+            "training    1 step of 1 sequence of 1 character\n",
+            "            on 1 thread, in about ",
+        ] {
+            assert!(printed.contains(line), "no {line:?} in {printed}");
+        }
+    }
+    let kept = one.replace("--block-size 1", "--block-size 8 --checkpoint a");
+    succeed(&folder, &format!("{kept} --short-steps 1 --eval-interval 1"));
+    let inspected = succeed(&folder, "inspect a");
+    for part in [
+        "step 1 of 1, batches of 1 sequence\n",
+        "sequences of 2 characters in the first 1 step\n",
+        "averaged over the last 10% of 1 step\n",
+        "evaluated every step\n",
+    ] {
+        assert!(inspected.contains(part), "no {part:?} in {inspected}");
+    }
+}
+
 /// A byte-order mark is no character of the text: what is learned, saved and
 /// resumed is the same without it.
 #[test]
