@@ -13,7 +13,7 @@ mod terminal;
 
 use microgpt::orientation::CountModel;
 use microgpt::training::split;
-use terminal::finish;
+use terminal::{finish, read_text};
 
 /// A language model made of counts, smoothed as Kneser and Ney do it.
 ///
@@ -114,9 +114,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let text = match std::env::args_os().nth(1).map(PathBuf::from) {
         None => include_str!("../chapters-code/data/sonnets.txt").to_owned(),
-        Some(path) => std::fs::read_to_string(&path).map_err(|error| {
-            format!("cannot read {}: {error}", path.display())
-        })?,
+        Some(path) => read_text(&path)?,
     };
     let text: Vec<char> = text.chars().collect();
     let (train, validation) = split(&text);

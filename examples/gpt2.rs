@@ -83,7 +83,7 @@ fn run(options: &Options) -> Result<(), Error> {
     write!(out, "{}", visible(&options.prompt))?;
     let start = Instant::now();
     for id in ids.take(options.length) {
-        write!(out, "{}", visible(&text(id)?))?;
+        write!(out, "{}", visible(&text(id?)?))?;
         out.flush()?;
     }
     writeln!(out)?;

@@ -474,6 +474,41 @@ pub mod tokenization {
         },
     }
 
+    /// What a character is that cannot be seen, or not told from another, and what
+    /// to do about it; `None` for all others.
+    pub fn unseen(c: char) -> Option<&'static str> {
+        let what = match u32::from(c) {
+            0x300..=0x36f
+            | 0x1ab0..=0x1aff
+            | 0x1dc0..=0x1dff
+            | 0x20d0..=0x20ff
+            | 0xfe20..=0xfe2f
+            | 0x3099
+            | 0x309a => {
+                "a combining mark: the text may be in decomposed form; convert it \
+                 to NFC"
+            }
+            0xfeff => "a byte-order mark; remove it",
+            0x200b..=0x200d | 0x2060..=0x2064 | 0x180e => {
+                "a zero-width character; remove it"
+            }
+            0xad => "a soft hyphen; remove it",
+            0x61c | 0x200e | 0x200f | 0x202a..=0x202e | 0x2066..=0x2069 => {
+                "a mark of the direction of writing; remove it"
+            }
+            0xfe00..=0xfe0f | 0xe0100..=0xe01ef => {
+                "a variation selector; remove it"
+            }
+            0xe0000..=0xe007f => "a tag; remove it",
+            0xa0 | 0x1680 | 0x2000..=0x200a | 0x202f | 0x205f | 0x3000 => {
+                "a space of another kind; use the plain one"
+            }
+            0x2028 | 0x2029 => "a separator; use a line break",
+            _ => return None,
+        };
+        Some(what)
+    }
+
     impl fmt::Display for TokenizerError {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             match self {
@@ -494,10 +529,7 @@ pub mod tokenization {
                 Self::UnknownCharacters { unknown, vocab_size } => {
                     let s = if unknown.len() == 1 { "" } else { "s" };
                     write!(f, "unknown character{s} ")?;
-                    for (i, (c, position)) in unknown.iter().enumerate() {
-                        let comma = if i == 0 { "" } else { ", " };
-                        write!(f, "{comma}{c:?} at {position}")?;
-                    }
+                    write_unknown(f, unknown)?;
                     write!(f, "; the vocabulary has {vocab_size} characters")
                 }
                 Self::UnknownId { id, position, vocab_size } => write!(
@@ -507,6 +539,28 @@ pub mod tokenization {
                     vocab_size - 1
                 ),
             }
+        }
+    }
+
+    /// The first ten, and how many more.
+    fn write_unknown(
+        f: &mut fmt::Formatter<'_>,
+        unknown: &[(char, usize)],
+    ) -> fmt::Result {
+        let mut told = None; // the same advice only once
+        for (i, &(c, position)) in unknown.iter().take(10).enumerate() {
+            let (comma, code) = (if i == 0 { "" } else { ", " }, u32::from(c));
+            match unseen(c) {
+                None => write!(f, "{comma}{c:?}")?,
+                what if what == told => write!(f, "{comma}U+{code:04X}")?,
+                Some(what) => write!(f, "{comma}U+{code:04X} ({what})")?,
+            }
+            told = unseen(c).or(told);
+            write!(f, " at {position}")?;
+        }
+        match unknown.len().saturating_sub(10) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
         }
     }
 
@@ -2075,6 +2129,10 @@ pub mod training {
             check("seed", seed, seed == old.seed, &fixed(old.seed))?;
             let same = shards == old.shards;
             check("shards", shards, same, &fixed(old.shards as u64))?;
+            let end = config.schedule.steps;
+            let problem = format!("the run is at step {step}; give at least that");
+            let holds = end >= step || end == old.schedule.steps;
+            check("steps", end, holds, &problem)?;
             let had = old.sequence_warmup.steps;
             let wanted = config.sequence_warmup.steps;
             let ahead = step <= had && step < wanted;
@@ -2282,7 +2340,10 @@ pub mod training {
                     if let Some(tensor) = tensor {
                         write!(f, "; first in {tensor}")?;
                     }
-                    write!(f, "; train with a smaller learning rate")
+                    match step {
+                        0 => write!(f, "; begin with another model"),
+                        _ => write!(f, "; train with a smaller learning rate"),
+                    }
                 }
             }
         }
@@ -2510,9 +2571,9 @@ pub mod generation {
     }
 
     impl<R: Rng> Iterator for Generator<'_, R> {
-        type Item = u16;
+        type Item = Result<u16, GenerationError>;
 
-        fn next(&mut self) -> Option<u16> {
+        fn next(&mut self) -> Option<Self::Item> {
             let block_size = self.cache.model.embeddings.position.nrows();
             if self.window.len() > block_size {
                 let keep = block_size.div_ceil(2);
@@ -2521,13 +2582,17 @@ pub mod generation {
             }
             let unread = &self.window[self.cache.len()..];
             let logits = self.cache.extend(unread);
+            if !logits.iter().all(|z| z.is_finite()) {
+                self.cache.clear(); // to find the same again
+                return Some(Err(GenerationError::NonFinite));
+            }
             let id = self.sampler.sample(&logits, &mut self.rng);
             self.window.push(id);
-            Some(id)
+            Some(Ok(id))
         }
     }
 
-    /// Why nothing can be generated.
+    /// Why nothing can be generated, or nothing more.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub enum GenerationError {
         /// The temperature (given) is negative, infinite or not a number.
@@ -2550,6 +2615,8 @@ pub mod generation {
             /// Tokens there are.
             vocab_size: usize,
         },
+        /// A logit is infinite or not a number.
+        NonFinite,
     }
 
     impl fmt::Display for GenerationError {
@@ -2576,6 +2643,11 @@ pub mod generation {
                     "the prompt holds id {id}, but the model knows {vocab_size} \
                      tokens, ids 0 to {}",
                     vocab_size - 1
+                ),
+                Self::NonFinite => write!(
+                    f,
+                    "the model's prediction is not finite: its weights are too \
+                     large, or damaged; generate with an earlier state of it"
                 ),
             }
         }
@@ -2628,7 +2700,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prompt = tokenizer.encode("\n")?;
     let sampler = Sampler::new(0.8, None)?;
     let written = Generator::new(&trainer.model, &prompt, sampler, rng)?;
-    let written: Vec<u16> = written.take(200).collect();
+    let written: Vec<u16> = written.take(200).collect::<Result<_, _>>()?;
     println!("\n{}", tokenizer.decode(&written)?);
     Ok(())
 }

@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prompt = tokenizer.encode("\n")?;
     let sampler = Sampler::new(0.8, None)?;
     let written = Generator::new(&trainer.model, &prompt, sampler, rng)?;
-    let written: Vec<u16> = written.take(200).collect();
+    let written: Vec<u16> = written.take(200).collect::<Result<_, _>>()?;
     println!("\n{}", tokenizer.decode(&written)?);
     Ok(())
 }

@@ -18,7 +18,7 @@ use microgpt::orientation::{Rung, ladder};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{TrainConfig, Trainer, evaluate, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use terminal::finish;
+use terminal::{finish, read_text};
 
 /// Hands the memory of one step to the next without asking the system again.
 #[global_allocator]
@@ -34,9 +34,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let file = std::env::args_os().nth(1).map(PathBuf::from);
     let long = file.is_some();
     let text = match file {
-        Some(path) => std::fs::read_to_string(&path).map_err(|error| {
-            format!("cannot read {}: {error}", path.display())
-        })?,
+        Some(path) => read_text(&path)?,
         None => include_str!("../chapters-code/data/sonnets.txt").to_owned(),
     };
     let tokenizer = CharTokenizer::new(&text)?;
@@ -100,6 +98,6 @@ fn write(
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     rng.set_stream(2); // stream 0 drew the weights, stream 1 the batches
     let ids = Generator::new(model, &prompt, Sampler::new(0.8, None)?, rng)?;
-    let ids: Vec<u16> = ids.take(66).collect();
+    let ids: Vec<u16> = ids.take(66).collect::<Result<_, _>>()?;
     Ok(tokenizer.decode(&ids)?)
 }

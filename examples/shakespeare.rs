@@ -70,9 +70,9 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
 
     // How to generate: what is wrong with that is said now, not in a minute
     let prompt = match &options.prompt {
-        Some(prompt) => tokenizer.encode(prompt).map_err(|error| {
-            format!("--prompt: {error}, those of the text; use only these")
-        })?,
+        Some(prompt) => tokenizer
+            .encode(prompt)
+            .map_err(|error| terminal::prompt_error(&error, &tokenizer))?,
         None => tokenizer.encode("\n").unwrap_or(vec![ids[0]]),
     };
     let sampler = Sampler::new(options.temperature, options.top_k)?;
@@ -109,8 +109,8 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
 
     // Ids to text
     let ids = Generator::new(trainer.result(), &prompt, sampler, rng)?;
-    for id in prompt.into_iter().chain(ids.take(500)) {
-        write!(out, "{}", terminal::visible(&tokenizer.decode(&[id])?))?;
+    for id in prompt.into_iter().map(Ok).chain(ids.take(500)) {
+        write!(out, "{}", terminal::visible(&tokenizer.decode(&[id?])?))?;
         out.flush()?;
     }
     Ok(writeln!(out)?)

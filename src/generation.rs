@@ -259,6 +259,9 @@ fn attend_cached(
 /// Text without an end: an iterator of ids, each sampled from the model's
 /// prediction after everything before it.
 ///
+/// Where that prediction is not finite there is nothing to choose, and instead
+/// of an id comes [`GenerationError::NonFinite`], there and ever after.
+///
 /// When the window is full, it moves on by half: the older half is forgotten
 /// and the newer read again at its new positions. So each token is chosen in
 /// view of between `block_size/2` and `block_size` of those before it (fewer at
@@ -273,7 +276,8 @@ fn attend_cached(
 /// let sampler = Sampler::new(0.8, None)?;
 /// let rng = ChaCha8Rng::seed_from_u64(1);
 /// let ids = Generator::new(&model, &[0], sampler, rng)?;
-/// assert_eq!(ids.take(100).count(), 100);
+/// let ids: Vec<u16> = ids.take(100).collect::<Result<_, _>>()?;
+/// assert_eq!(ids.len(), 100);
 /// # Ok::<(), microgpt::generation::GenerationError>(())
 /// ```
 #[derive(Debug)]
@@ -320,9 +324,9 @@ impl<'a, R: Rng> Generator<'a, R> {
 
 // ANCHOR: next
 impl<R: Rng> Iterator for Generator<'_, R> {
-    type Item = u16;
+    type Item = Result<u16, GenerationError>;
 
-    fn next(&mut self) -> Option<u16> {
+    fn next(&mut self) -> Option<Self::Item> {
         let block_size = self.cache.model.embeddings.position.nrows();
         if self.window.len() > block_size {
             let keep = block_size.div_ceil(2);
@@ -331,15 +335,19 @@ impl<R: Rng> Iterator for Generator<'_, R> {
         }
         let unread = &self.window[self.cache.len()..];
         let logits = self.cache.extend(unread);
+        if !logits.iter().all(|z| z.is_finite()) {
+            self.cache.clear(); // to find the same again
+            return Some(Err(GenerationError::NonFinite));
+        }
         let id = self.sampler.sample(&logits, &mut self.rng);
         self.window.push(id);
-        Some(id)
+        Some(Ok(id))
     }
 }
 // ANCHOR_END: next
 
 // ANCHOR: generation_error
-/// Why nothing can be generated.
+/// Why nothing can be generated, or nothing more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GenerationError {
     /// The temperature (given) is negative, infinite or not a number.
@@ -362,6 +370,8 @@ pub enum GenerationError {
         /// Tokens there are.
         vocab_size: usize,
     },
+    /// A logit is infinite or not a number.
+    NonFinite,
 }
 // ANCHOR_END: generation_error
 
@@ -390,6 +400,11 @@ impl fmt::Display for GenerationError {
                 "the prompt holds id {id}, but the model knows {vocab_size} \
                  tokens, ids 0 to {}",
                 vocab_size - 1
+            ),
+            Self::NonFinite => write!(
+                f,
+                "the model's prediction is not finite: its weights are too \
+                 large, or damaged; generate with an earlier state of it"
             ),
         }
     }

@@ -85,7 +85,7 @@
 //! let prompt = corpus.tokenizer.encode("to be")?;
 //! let rng = ChaCha8Rng::seed_from_u64(3);
 //! let ids = Generator::new(model, &prompt, Sampler::new(0.8, None)?, rng)?;
-//! let ids: Vec<u16> = ids.take(40).collect();
+//! let ids: Vec<u16> = ids.take(40).collect::<Result<_, _>>()?;
 //! println!("{}", corpus.tokenizer.decode(&ids)?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

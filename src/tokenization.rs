@@ -161,6 +161,49 @@ pub enum TokenizerError {
 }
 // ANCHOR_END: tokenizer_error
 
+/// What a character is that cannot be seen, or not told from another, and what
+/// to do about it; `None` for all others.
+///
+/// ```
+/// use microgpt::tokenization::unseen;
+///
+/// let what = unseen('\u{301}').unwrap(); // the accent alone of a decomposed é
+/// assert!(what.starts_with("a combining mark"));
+/// assert_eq!(unseen('é'), None);
+/// ```
+pub fn unseen(c: char) -> Option<&'static str> {
+    let what = match u32::from(c) {
+        0x300..=0x36f
+        | 0x1ab0..=0x1aff
+        | 0x1dc0..=0x1dff
+        | 0x20d0..=0x20ff
+        | 0xfe20..=0xfe2f
+        | 0x3099
+        | 0x309a => {
+            "a combining mark: the text may be in decomposed form; convert it \
+             to NFC"
+        }
+        0xfeff => "a byte-order mark; remove it",
+        0x200b..=0x200d | 0x2060..=0x2064 | 0x180e => {
+            "a zero-width character; remove it"
+        }
+        0xad => "a soft hyphen; remove it",
+        0x61c | 0x200e | 0x200f | 0x202a..=0x202e | 0x2066..=0x2069 => {
+            "a mark of the direction of writing; remove it"
+        }
+        0xfe00..=0xfe0f | 0xe0100..=0xe01ef => {
+            "a variation selector; remove it"
+        }
+        0xe0000..=0xe007f => "a tag; remove it",
+        0xa0 | 0x1680 | 0x2000..=0x200a | 0x202f | 0x205f | 0x3000 => {
+            "a space of another kind; use the plain one"
+        }
+        0x2028 | 0x2029 => "a separator; use a line break",
+        _ => return None,
+    };
+    Some(what)
+}
+
 impl fmt::Display for TokenizerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -181,10 +224,7 @@ impl fmt::Display for TokenizerError {
             Self::UnknownCharacters { unknown, vocab_size } => {
                 let s = if unknown.len() == 1 { "" } else { "s" };
                 write!(f, "unknown character{s} ")?;
-                for (i, (c, position)) in unknown.iter().enumerate() {
-                    let comma = if i == 0 { "" } else { ", " };
-                    write!(f, "{comma}{c:?} at {position}")?;
-                }
+                write_unknown(f, unknown)?;
                 write!(f, "; the vocabulary has {vocab_size} characters")
             }
             Self::UnknownId { id, position, vocab_size } => write!(
@@ -194,6 +234,28 @@ impl fmt::Display for TokenizerError {
                 vocab_size - 1
             ),
         }
+    }
+}
+
+/// The first ten, and how many more.
+fn write_unknown(
+    f: &mut fmt::Formatter<'_>,
+    unknown: &[(char, usize)],
+) -> fmt::Result {
+    let mut told = None; // the same advice only once
+    for (i, &(c, position)) in unknown.iter().take(10).enumerate() {
+        let (comma, code) = (if i == 0 { "" } else { ", " }, u32::from(c));
+        match unseen(c) {
+            None => write!(f, "{comma}{c:?}")?,
+            what if what == told => write!(f, "{comma}U+{code:04X}")?,
+            Some(what) => write!(f, "{comma}U+{code:04X} ({what})")?,
+        }
+        told = unseen(c).or(told);
+        write!(f, " at {position}")?;
+    }
+    match unknown.len().saturating_sub(10) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
     }
 }
 

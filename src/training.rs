@@ -734,9 +734,10 @@ impl<G> Trainer<G> {
 
     /// Goes on with other settings.
     ///
-    /// The seed and the shards stay as they are. The end of a sequence-length
-    /// warm-up can move only while it is ahead, and to where it is ahead. A mean
-    /// of the models that is new begins here.
+    /// The seed and the shards stay as they are. The end of the run can move to
+    /// no step that has been taken. The end of a sequence-length warm-up can
+    /// move only while it is ahead, and to where it is ahead. A mean of the
+    /// models that is new begins here.
     ///
     /// # Errors
     /// [`TrainError::Setting`]; then nothing has changed.
@@ -751,6 +752,10 @@ impl<G> Trainer<G> {
         check("seed", seed, seed == old.seed, &fixed(old.seed))?;
         let same = shards == old.shards;
         check("shards", shards, same, &fixed(old.shards as u64))?;
+        let end = config.schedule.steps;
+        let problem = format!("the run is at step {step}; give at least that");
+        let holds = end >= step || end == old.schedule.steps;
+        check("steps", end, holds, &problem)?;
         let had = old.sequence_warmup.steps;
         let wanted = config.sequence_warmup.steps;
         let ahead = step <= had && step < wanted;
@@ -992,7 +997,10 @@ impl fmt::Display for TrainError {
                 if let Some(tensor) = tensor {
                     write!(f, "; first in {tensor}")?;
                 }
-                write!(f, "; train with a smaller learning rate")
+                match step {
+                    0 => write!(f, "; begin with another model"),
+                    _ => write!(f, "; train with a smaller learning rate"),
+                }
             }
         }
     }

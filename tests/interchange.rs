@@ -117,7 +117,8 @@ fn greedy(model: &Gpt, prompt: &[u16]) -> Vec<u16> {
     let sampler = Sampler::new(0.0, None).unwrap();
     let ids = Generator::new(model, prompt, sampler, rng).unwrap();
     let room = model.config().block_size - prompt.len();
-    prompt.iter().copied().chain(ids.take(room)).collect()
+    let ids = ids.take(room).map(Result::unwrap);
+    prompt.iter().copied().chain(ids).collect()
 }
 
 #[test]

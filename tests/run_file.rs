@@ -3,10 +3,11 @@
 #[allow(dead_code)] // what other tests need
 mod support;
 
-use std::fs;
+use std::{fs, io};
 
 use microgpt::checkpoint::{
     self, CheckpointError, Corpus, RunFile, RunFileError, best_path,
+    has_no_locks,
 };
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::safetensors::FileError;
@@ -104,6 +105,26 @@ fn a_file_is_the_home_of_one_run_at_a_time() {
     let (home, trainer) = RunFile::resume(&path, &corpus()).unwrap();
     assert_eq!((home.path(), home.best()), (&*path, &*best_path(&path)));
     assert_eq!(trainer.model, run(1).model);
+    assert!(home.is_locked());
+}
+
+/// What a system says that has no locks, and what it says of a disk at fault:
+/// there no run could be kept, and it is better to say so.
+#[test]
+fn a_file_system_without_locks_is_told_from_a_fault() {
+    let told = |code| has_no_locks(&io::Error::from_raw_os_error(code));
+    if cfg!(target_os = "linux") {
+        assert!([37, 38, 95].into_iter().all(told)); // ENOLCK, ENOSYS, EOPNOTSUPP
+        assert!(![2, 5, 9, 13, 28, 30].into_iter().any(told)); // ENOENT to EROFS
+    }
+    if cfg!(windows) {
+        assert!([1, 50].into_iter().all(told));
+        assert!(![2, 5, 33, 112].into_iter().any(told));
+    }
+    let kind = |kind: io::ErrorKind| has_no_locks(&kind.into());
+    assert!(kind(io::ErrorKind::Unsupported)); // what std says without a system
+    assert!(!kind(io::ErrorKind::PermissionDenied));
+    assert!(!kind(io::ErrorKind::WouldBlock));
 }
 
 #[test]
@@ -127,6 +148,21 @@ fn a_run_goes_on_with_its_own_text_alone() {
     let error = RunFile::resume(&missing, &corpus()).unwrap_err();
     assert!(error.to_string().contains("missing: cannot read: "), "{error}");
     assert_eq!(names(&folder), ["a", "a.lock"]);
+}
+
+/// A model may know more characters than the text that it is trained on.
+#[test]
+fn a_text_of_fewer_characters_is_another_corpus_of_the_same_text() {
+    let own = Corpus::new("to be").unwrap();
+    let known = Corpus::new(TEXT).unwrap().tokenizer;
+    let wider = Corpus::with_tokenizer("to be", known.clone()).unwrap();
+    assert_eq!(wider.tokenizer, known);
+    assert!(wider != own && wider.same_text(&own));
+    assert!(!own.same_text(&Corpus::new("to bE").unwrap()));
+    let same = Corpus::with_tokenizer("to be", own.tokenizer.clone()).unwrap();
+    assert_eq!(same, own);
+    let error = Corpus::with_tokenizer("to be!", known).unwrap_err();
+    assert!(error.to_string().starts_with("unknown character '!' at 5"));
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub fn boldness(
         let rng = ChaCha8Rng::seed_from_u64(1);
         let prompt = tokenizer.encode("\n")?;
         let ids = Generator::new(model, &prompt, sampler, rng)?;
-        let ids: Vec<u16> = ids.take(3000).collect();
+        let ids: Vec<u16> = ids.take(3000).collect::<Result<_, _>>()?;
         let text = words(&tokenizer.decode(&ids)?);
         let all = text.len() as f64;
         let hits = text.iter().filter(|word| known.contains(*word)).count();

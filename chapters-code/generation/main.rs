@@ -315,7 +315,8 @@ fn write(
     let prompt = tokenizer.encode("\n")?;
     let rng = ChaCha8Rng::seed_from_u64(1);
     let ids = Generator::new(model, &prompt, sampler, rng)?;
-    Ok(tokenizer.decode(&ids.take(length).collect::<Vec<u16>>())?)
+    let ids: Vec<u16> = ids.take(length).collect::<Result<_, _>>()?;
+    Ok(tokenizer.decode(&ids)?)
 }
 // ANCHOR_END: write
 
@@ -504,7 +505,7 @@ fn round(model: &Gpt, tokenizer: &CharTokenizer) -> Result<(), Box<dyn Error>> {
     println!("id        {id}");
     println!("text      {:?}", tokenizer.decode(&[id])?);
     let ids = Generator::new(model, &ids, sampler, rng)?;
-    let ids: Vec<u16> = ids.take(1000).collect();
+    let ids: Vec<u16> = ids.take(1000).collect::<Result<_, _>>()?;
     let same = tokenizer.encode(&tokenizer.decode(&ids)?)? == ids;
     println!("a thousand more, decoded and encoded, are the same ids: {same}");
     Ok(())

@@ -147,7 +147,7 @@ fn train(n_layer: usize) -> Result<(), Box<dyn Error>> {
     let prompt = tokenizer.encode("Shall I ")?;
     let sampler = Sampler::new(0.8, None)?;
     let ids = Generator::new(&trainer.model, &prompt, sampler, rng)?;
-    let ids: Vec<u16> = ids.take(60).collect();
+    let ids: Vec<u16> = ids.take(60).collect::<Result<_, _>>()?;
     println!("Shall I {}", tokenizer.decode(&ids)?);
     Ok(())
 }

@@ -8,19 +8,55 @@ use std::io::{self, Write, stderr};
 use std::path::Path;
 use std::process::{ExitCode, Termination};
 
+use microgpt::tokenization::{CharTokenizer, TokenizerError, unseen};
+
 /// The text in a file.
 pub fn read_text(path: &Path) -> Result<String, Box<dyn Error>> {
     let name = path.display();
     let bytes = std::fs::read(path)
         .map_err(|error| format!("cannot read {name}: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        Err(format!("{name} is UTF-16; convert it to UTF-8 first"))?;
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         format!("{name} is not UTF-8 at byte {at}; convert it to UTF-8 first")
     })?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+        warn(&format!(
+            "{name} begins with a byte-order mark (U+FEFF), which is left out"
+        ));
+    }
     if text.is_empty() {
         Err(format!("{name} is empty; give a text to train on"))?;
     }
     Ok(text)
+}
+
+/// What is wrong with a prompt, and what to do.
+pub fn prompt_error(error: &TokenizerError, known: &CharTokenizer) -> String {
+    let mut said = format!(
+        "--prompt: {error}, those that the model knows; use only these"
+    );
+    let TokenizerError::UnknownCharacters { unknown, .. } = error else {
+        return said;
+    };
+    let is_mark = |c: char| {
+        unseen(c).is_some_and(|what| what.starts_with("a combining mark"))
+    };
+    let marks = known.vocabulary().iter().find(|&&c| is_mark(c));
+    let composed = |c: char| c.is_alphabetic() && !c.is_ascii() && !is_mark(c);
+    if let Some(&mark) = marks
+        && unknown.iter().any(|&(c, _)| composed(c))
+    {
+        said += &format!(
+            "; it knows U+{:04X}, a combining mark: its text is in decomposed \
+             form, so give the prompt in NFD",
+            u32::from(mark),
+        );
+    }
+    said
 }
 
 /// Starts the threads that rayon will use, this one among them.

@@ -115,9 +115,10 @@ fuzz_target!(|state: State| {
     let rng = ChaCha8Rng::seed_from_u64(1);
     match Generator::new(again.result(), &ids, sampler, rng) {
         Ok(written) => {
-            let written: Vec<u16> = written.take(20).collect();
+            let written: Vec<_> = written.take(20).collect();
             assert_eq!(written.len(), 20);
-            known.tokenizer.decode(&written).unwrap();
+            let ids: Vec<u16> = written.into_iter().flatten().collect();
+            known.tokenizer.decode(&ids).unwrap();
         }
         Err(error) => drop(error.to_string()),
     }

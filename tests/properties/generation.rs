@@ -160,6 +160,7 @@ proptest! {
         let found: Vec<u16> = Generator::new(&model, &prompt, sampler, rng(seed))
             .unwrap()
             .take(4 * block_size + 3)
+            .map(Result::unwrap)
             .collect();
         prop_assert_eq!(found.len(), 4 * block_size + 3);
         // The same rule without a cache: when the window is full, keep half
@@ -190,6 +191,30 @@ fn single_precision_agrees_to_five_digits() {
         let worst = apart.max_by(f32::total_cmp).unwrap();
         assert!(worst < 1e-5, "after {n}: {worst:e}");
     }
+}
+
+/// Weights so large that the logits overflow, at every sampler: at once, and when
+/// asked again. Without the check it is an id, and a text of blanks.
+#[test]
+fn a_prediction_that_is_not_finite_is_an_error_and_no_token() {
+    for (temperature, top_k) in [(0.0, None), (0.8, None), (2.0, Some(3))] {
+        for weight in [3e38, f32::INFINITY, f32::NAN] {
+            let mut model = model(1, 1, 4, 4, 1);
+            let sampler = Sampler::new(temperature, top_k).unwrap();
+            let all = Generator::new(&model, &[3], sampler, rng(1)).unwrap();
+            assert!(all.take(20).all(|id| id.is_ok_and(|id| id < 11)));
+            model.norm.weight.fill(weight);
+            let all = Generator::new(&model, &[3, 1], sampler, rng(1)).unwrap();
+            let said = Err(GenerationError::NonFinite);
+            assert!(all.take(20).all(|id| id == said), "{weight}");
+        }
+    }
+    let mut model = model(1, 1, 4, 4, 1); // one position alone is at fault
+    model.embeddings.position.row_mut(3).fill(f32::NAN);
+    let sampler = Sampler::new(0.8, None).unwrap();
+    let all = Generator::new(&model, &[3], sampler, rng(1)).unwrap();
+    let good = all.take(20).take_while(Result::is_ok).count();
+    assert_eq!(good, 3);
 }
 
 #[test]

@@ -54,6 +54,38 @@ fn every_unknown_character_is_named_once_with_its_place() {
     );
 }
 
+/// By its code point and with what to do; of many, the first ten.
+#[test]
+fn an_unknown_character_that_cannot_be_seen_is_named() {
+    let tokenizer = CharTokenizer::new("caf\u{e9}").unwrap();
+    let said = |text: &str| tokenizer.encode(text).unwrap_err().to_string();
+    assert_eq!(
+        said("e\u{301}e\u{300}"),
+        "unknown characters 'e' at 0, U+0301 (a combining mark: the text may be \
+         in decomposed form; convert it to NFC) at 1, U+0300 at 3; the \
+         vocabulary has 4 characters"
+    );
+    for (c, what) in [
+        ('\u{feff}', "U+FEFF (a byte-order mark; remove it)"),
+        ('\u{200b}', "U+200B (a zero-width character; remove it)"),
+        ('\u{200d}', "U+200D (a zero-width character; remove it)"),
+        ('\u{ad}', "U+00AD (a soft hyphen; remove it)"),
+        ('\u{202e}', "U+202E (a mark of the direction of writing; remove it)"),
+        ('\u{fe0f}', "U+FE0F (a variation selector; remove it)"),
+        ('\u{a0}', "U+00A0 (a space of another kind; use the plain one)"),
+        ('\u{2028}', "U+2028 (a separator; use a line break)"),
+        ('\u{e0041}', "U+E0041 (a tag; remove it)"),
+        ('\u{1}', "'\\u{1}'"),
+    ] {
+        let said = said(&format!("ca{c}"));
+        let expected = format!("unknown character {what} at 2; ");
+        assert!(said.starts_with(&expected), "{said}");
+    }
+    let many: String = ('\u{4e00}'..).take(12).collect();
+    assert!(said(&many[..30]).contains(" at 9; the vocabulary has 4"));
+    assert!(said(&many).contains(" at 9 and 2 more; the vocabulary has 4"));
+}
+
 #[test]
 fn what_is_no_vocabulary_is_refused() {
     assert_eq!(CharTokenizer::new(""), Err(TokenizerError::EmptyVocabulary));

@@ -428,8 +428,10 @@ fn a_run_that_explodes_stops_and_names_step_and_tensor() {
     assert_eq!(
         error.unwrap_err().to_string(),
         "step 0: the loss or the gradient is not finite; first in \
-         blocks.0.mlp.up.weight; train with a smaller learning rate"
+         blocks.0.mlp.up.weight; begin with another model"
     );
+    let later = TrainError::NonFinite { step: 1, tensor: None }.to_string();
+    assert!(later.ends_with("; train with a smaller learning rate"), "{later}");
     let kept = trainer.model.tensors();
     for (old, new) in broken.tensors().iter().zip(kept) {
         let bits =
@@ -749,4 +751,25 @@ fn what_cannot_change_is_refused_and_nothing_has_changed() {
         refused(&mut trainer, end(2, steps), "short_steps "); // it is over
     }
     trainer.reconfigure(end(2, 2)).unwrap();
+}
+
+/// Not before a step that has been taken; but at it, or where it was.
+#[test]
+fn the_end_of_a_run_stays_ahead() {
+    let data = random_ids(300, 11, 1);
+    let mut trainer =
+        Trainer::new(model(1, 2, 8, 6, 1), quick_config(12)).unwrap();
+    for _ in 0..3 {
+        trainer.take_step(&data).unwrap();
+    }
+    for steps in [0, 1, 2] {
+        let error = trainer.reconfigure(quick_config(steps)).unwrap_err();
+        let said =
+            format!("steps {steps}: the run is at step 3; give at least");
+        assert!(error.to_string().starts_with(&said), "{error}");
+        assert_eq!(trainer.config(), &quick_config(12));
+    }
+    trainer.reconfigure(quick_config(3)).unwrap();
+    trainer.take_step(&data).unwrap(); // a caller may, past the end
+    trainer.reconfigure(quick_config(3)).unwrap();
 }

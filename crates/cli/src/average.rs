@@ -43,16 +43,16 @@ impl Options {
 }
 
 impl Job {
-    pub fn run(self) -> Result<(), Error> {
-        let (_, validation) = self.dataset.parts();
+    pub fn run(mut self) -> Result<(), Error> {
         let mut mean: Option<Average> = None;
         for run in self.runs {
             let named =
                 |error: &dyn Display| format!("{}: {error}", run.display());
             let (trainer, learned) = load(&run).map_err(|e| named(&e))?;
-            if learned != self.dataset.corpus {
+            if !self.dataset.adopt(&learned)? {
                 Err(named(&"of another text; give that one, by --data"))?;
             }
+            let (_, validation) = self.dataset.parts();
             let measure = |model: &Gpt| {
                 evaluate(model, validation).map_err(|e| named(&e))
             };

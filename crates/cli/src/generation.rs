@@ -9,7 +9,7 @@ use microgpt::tokenization::CharTokenizer;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 use crate::Error;
-use crate::terminal::visible;
+use crate::terminal::{prompt_error, visible};
 
 /// The options for generating.
 #[derive(Args)]
@@ -49,9 +49,9 @@ impl Sampling {
         let shows_prompt = self.prompt.is_some();
         let prompt = match self.prompt {
             Some(text) if text.is_empty() => Err(GenerationError::EmptyPrompt)?,
-            Some(text) => tokenizer.encode(&text).map_err(|error| {
-                format!("--prompt: {error}, those of its text; use only these")
-            })?,
+            Some(text) => tokenizer
+                .encode(&text)
+                .map_err(|error| prompt_error(&error, tokenizer))?,
             None => beginning,
         };
         let sampler = Sampler::new(self.temperature, self.top_k)?;
@@ -82,6 +82,13 @@ impl Generation {
             write!(out, "{}", visible(&tokenizer.decode(&prompt)?))?;
         }
         for id in ids.take(length) {
+            let id = match id {
+                Ok(id) => id,
+                Err(error) => {
+                    writeln!(out)?; // after what has been generated
+                    return Err(error.into());
+                }
+            };
             write!(out, "{}", visible(&tokenizer.decode(&[id])?))?;
             out.flush()?;
         }

@@ -7,10 +7,10 @@ use clap::Args;
 use microgpt::checkpoint::RunFile;
 use microgpt::gpt::Gpt;
 use microgpt::hugging_face;
-use microgpt::tokenization::CharTokenizer;
+use microgpt::tokenization::{CharTokenizer, TokenizerError};
 use microgpt::training::{TrainConfig, Trainer, evaluate};
 
-use crate::checkpoint::create_error;
+use crate::checkpoint::create;
 use crate::dataset::Dataset;
 use crate::settings::{check, setting_error};
 use crate::{Error, program, typed};
@@ -28,7 +28,7 @@ pub struct Options {
     /// The file to save the run to
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// Text to train on, with the model's characters and no others
+    /// Text to train on, of characters that the model knows
     /// [default: the sonnets]
     #[arg(long, value_name = "TEXT")]
     data: Option<PathBuf>,
@@ -44,13 +44,11 @@ pub struct Job {
 impl Options {
     /// What they ask for.
     pub fn job(self) -> Result<Job, Error> {
-        let dataset = Dataset::read(self.data)?;
-        let model = begin_with(&self.folder, &dataset)?;
+        let (model, dataset) = begin_with(&self.folder, self.data)?;
         let (sizes, config) = (model.config(), TrainConfig::default());
         check(sizes, &config)?;
         dataset.check_length(sizes.block_size)?;
-        let file = RunFile::create(&self.run, &dataset.corpus);
-        let file = file.map_err(create_error)?;
+        let file = create(&self.run, &dataset.corpus)?;
         let trainer = Trainer::new(model, config).map_err(setting_error)?;
         Ok(Job { dataset, trainer, file })
     }
@@ -61,6 +59,10 @@ impl Job {
         let Self { dataset, trainer, file } = self;
         let (_, validation) = dataset.parts();
         let loss = evaluate(&trainer.model, validation)?;
+        if !loss.is_finite() {
+            Err("the loss of this model is not finite: its weights are too \
+                 large, or damaged; import another")?;
+        }
         file.save(&trainer, false)?;
         let (program, run) = (program(), typed(file.path()));
         writeln!(
@@ -81,17 +83,23 @@ pub fn read_folder(folder: &Path) -> Result<(Gpt, CharTokenizer), Error> {
     Ok((model, tokenizer))
 }
 
-/// The model in a folder, if it knows just the characters of the text.
-pub fn begin_with(folder: &Path, dataset: &Dataset) -> Result<Gpt, Error> {
+/// The model in a folder, and a text of characters that it knows.
+pub fn begin_with(
+    folder: &Path,
+    data: Option<PathBuf>,
+) -> Result<(Gpt, Dataset), Error> {
     let (model, known) = read_folder(folder)?;
-    if known != *dataset.tokenizer() {
-        Err(format!(
-            "the text has {} distinct characters, and they are not the {} of \
-             the model in {}; give a text with the same, by --data",
-            dataset.tokenizer().vocab_size(),
-            known.vocab_size(),
-            folder.display(),
-        ))?;
-    }
-    Ok(model)
+    let dataset =
+        Dataset::read_with(data, known).map_err(|error| match error
+            .downcast_ref::<TokenizerError>(
+        ) {
+            Some(error) => format!(
+                "{error}, those of the model in {}; leave out the others, or \
+                 give another text, by --data",
+                folder.display(),
+            )
+            .into(),
+            None => error,
+        })?;
+    Ok((model, dataset))
 }

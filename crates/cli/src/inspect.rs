@@ -10,9 +10,9 @@ use microgpt::gpt::GptConfig;
 use microgpt::training::{SequenceWarmup, TrainConfig, Trainer};
 use ndarray::Dimension;
 
-use crate::Error;
 use crate::checkpoint::load;
 use crate::session::percent;
+use crate::{Error, counted};
 
 /// Say what is in the file of a run: hyperparameters, losses, weights
 #[derive(Args)]
@@ -70,9 +70,10 @@ impl Job {
         let rate = |lr| (f64::from(lr) * 1e9).round() / 1e9; // no 0.00020000001
         writeln!(
             out,
-            "training    step {} of {}, batches of {batch_size} sequences",
+            "training    step {} of {}, batches of {}",
             HumanCount(trainer.step as u64),
             HumanCount(schedule.steps as u64),
+            counted(batch_size, "sequence"),
         )?;
         writeln!(
             out,
@@ -83,19 +84,19 @@ impl Job {
         )?;
         let SequenceWarmup { length, steps } = config.sequence_warmup;
         if steps > 0 {
-            let steps = HumanCount(steps as u64);
             writeln!(
                 out,
-                "            sequences of {length} characters in the first \
-                 {steps} steps"
+                "            sequences of {} in the first {}",
+                counted(length, "character"),
+                counted(steps, "step"),
             )?;
         }
         if let Some(average) = &trainer.average {
             writeln!(
                 out,
-                "            weights averaged over the last {}% of {} steps",
+                "            weights averaged over the last {}% of {}",
                 percent(config.average),
-                HumanCount(average.steps as u64),
+                counted(average.steps, "step"),
             )?;
         }
         Ok(())
@@ -106,16 +107,20 @@ impl Job {
         let best = trainer.best.map(|loss| format!("{loss:.4}"));
         writeln!(
             out,
-            "losses      {} on validation at best, evaluated every {} steps",
+            "losses      {} on validation at best, evaluated every {}",
             best.as_deref().unwrap_or("none yet"),
-            trainer.config().eval_interval,
+            match trainer.config().eval_interval {
+                1 => "step".to_owned(),
+                steps => counted(steps, "step"),
+            },
         )?;
         let (sum, count) = trainer.losses;
         if count > 0 {
             let mean = sum / count as f64;
+            let es = if count == 1 { "" } else { "es" };
             writeln!(
                 out,
-                "            {mean:.4} on average in the {count} batches since \
+                "            {mean:.4} on average in the {count} batch{es} since \
                  then"
             )?;
         }

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use indicatif::HumanCount;
 
 /// Keeps the memory that one step frees for the next.
 #[global_allocator]
@@ -82,6 +83,12 @@ fn program() -> &'static str {
         Ok(name) if name == env!("CARGO_PKG_NAME") => "cargo microgpt",
         _ => "microgpt",
     }
+}
+
+/// So many of something: 1 step, 1,500 steps.
+fn counted(number: usize, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", HumanCount(number as u64))
 }
 
 /// A file name, as it has to be typed.

@@ -2,9 +2,9 @@
 
 use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use microgpt::checkpoint::RunFile;
 use microgpt::orientation::Rung;
 use microgpt::training::{Evaluation, Event, StepReport, TrainConfig, Trainer};
@@ -20,10 +20,13 @@ pub struct Observer<'a> {
     rungs: &'a [Rung],
     begun: usize, // the step at which the program took the run over
     steps: usize, // those of the whole run
+    eval_interval: usize,
     characters_per_step: usize,
+    characters_per_evaluation: usize,
     start: Instant,
-    since: Instant, // of the last event
-    stepping: f64,  // seconds in steps alone
+    since: Instant,           // of the last event
+    stepping: f64,            // seconds in steps alone
+    evaluating: (f64, usize), // seconds in evaluations, and how many
     printed: io::Result<()>,
     unsaved: Option<String>,
 }
@@ -41,13 +44,16 @@ pub struct Observed {
 }
 
 impl<'a> Observer<'a> {
-    /// For a run that is to be saved to this file.
+    /// For a run that is to be saved to this file, and is evaluated on so many
+    /// characters.
     pub fn new(
         trainer: &Trainer,
         file: Option<&'a RunFile>,
         rungs: &'a [Rung],
+        validation: usize,
     ) -> Self {
-        let TrainConfig { batch_size, schedule, .. } = *trainer.config();
+        let config = trainer.config();
+        let TrainConfig { batch_size, schedule, eval_interval, .. } = *config;
         let context = trainer.model.config().block_size;
         let start = Instant::now();
         Self {
@@ -56,10 +62,13 @@ impl<'a> Observer<'a> {
             rungs,
             begun: trainer.step,
             steps: schedule.steps,
+            eval_interval,
             characters_per_step: batch_size * context,
+            characters_per_evaluation: validation,
             start,
             since: start,
             stepping: 0.0,
+            evaluating: (0.0, 0),
             printed: Ok(()),
             unsaved: None,
         }
@@ -76,6 +85,9 @@ impl<'a> Observer<'a> {
             Event::Step(report) => self.step(report),
             Event::Evaluation(evaluation) => {
                 self.evaluation(trainer, evaluation);
+                let (seconds, count) = self.evaluating;
+                let spent = self.since.elapsed().as_secs_f64();
+                self.evaluating = (seconds + spent, count + 1);
             }
         }
         self.since = Instant::now();
@@ -87,18 +99,40 @@ impl<'a> Observer<'a> {
 
     fn step(&mut self, report: StepReport) {
         self.stepping += self.since.elapsed().as_secs_f64();
-        let taken = report.step + 1 - self.begun;
+        let step = report.step + 1;
+        let taken = step - self.begun;
         let (loss, speed) = (report.loss, self.speed(taken));
-        self.bar.set_position(report.step as u64 + 1);
-        self.bar
-            .set_message(format!("loss {loss:.3}, {speed:.0} characters/s"));
-        if taken == 20 && self.steps > 100 {
-            let all = self.steps.saturating_sub(self.begun);
-            let seconds = self.stepping / 20.0 * all as f64;
+        let left = self.left(step);
+        let time = HumanDuration(Duration::from_secs_f64(left));
+        self.bar.set_position(step as u64);
+        self.bar.set_message(format!(
+            "loss {loss:.3}, {speed:.0} characters/s, {time:#} left"
+        ));
+        if taken == 20 && self.steps - self.begun > 100 {
+            let seconds = self.start.elapsed().as_secs_f64() + left;
             self.printed = self.bar.suspend(|| {
                 writeln!(stdout(), "(the steps take about {seconds:.0} s)")
             });
         }
+    }
+
+    /// About how many seconds are left after so many steps of the run, with the
+    /// evaluations. The bar does not know at which step the program took over.
+    fn left(&self, step: usize) -> f64 {
+        let per_step = self.stepping / (step - self.begun) as f64;
+        let per_evaluation = match self.evaluating {
+            // A step takes three times as long for each character
+            (_, 0) => {
+                let characters = self.characters_per_evaluation as f64;
+                per_step * characters / self.characters_per_step as f64 / 3.0
+            }
+            (seconds, count) => seconds / count as f64,
+        };
+        let passed = (step - 1) / self.eval_interval; // that of `step` is not
+        let last = usize::from(!self.steps.is_multiple_of(self.eval_interval));
+        let evaluations = self.steps / self.eval_interval - passed + last;
+        let steps = self.steps.saturating_sub(step) as f64;
+        steps * per_step + evaluations as f64 * per_evaluation
     }
 
     fn evaluation(&mut self, trainer: &Trainer, evaluation: Evaluation) {
@@ -135,7 +169,7 @@ fn bar(steps: usize) -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = "{bar:30} step {pos}/{len}, {msg}, {eta} left";
+    let style = "{bar:30} step {pos}/{len}, {msg}";
     let style = ProgressStyle::with_template(style);
     let bar = ProgressBar::new(steps as u64);
     bar.with_style(style.unwrap_or(ProgressStyle::default_bar()))

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use microgpt::checkpoint::RunFile;
-use microgpt::training::Trainer;
+use microgpt::training::{LrSchedule, Trainer};
 
 use crate::Error;
-use crate::checkpoint::{create_error, load, resume_error};
+use crate::checkpoint::{create, load, resume, resume_error};
 use crate::dataset::Dataset;
 use crate::generation::Sampling;
 use crate::session::Session;
 use crate::settings::{Training, check, setting_error};
-use crate::terminal::start_threads;
+use crate::terminal::{start_threads, warn};
 
 /// Continue a run where it was saved, then generate with it
 #[derive(Args)]
@@ -43,9 +43,9 @@ impl Options {
     /// The run that they ask for.
     pub fn session(self) -> Result<Session, Error> {
         let threads = start_threads(self.threads)?;
-        let dataset = Dataset::read(self.data)?;
+        let mut dataset = Dataset::read(self.data)?;
         let (file, mut trainer) =
-            open(&self.run, self.checkpoint.as_deref(), &dataset)?;
+            open(&self.run, self.checkpoint.as_deref(), &mut dataset)?;
         let sizes = trainer.model.config();
         let config = self.training.over(*trainer.config(), sizes.block_size);
         check(sizes, &config)?;
@@ -62,25 +62,47 @@ impl Options {
         let beginning = dataset.beginning();
         let generation =
             self.sampling.checked(dataset.tokenizer(), beginning)?;
+        let before = trainer.config().schedule;
         trainer.reconfigure(config).map_err(setting_error)?;
+        if !self.training.names_rate()
+            && let Some(jump) = jump(before, config.schedule, trainer.step)
+        {
+            warn(&format!("warning: {jump}"));
+        }
         let (file, resumed) = (Some(file), Some(self.run));
         Ok(Session { dataset, trainer, file, resumed, generation, threads })
     }
 }
 
+/// What to say if the learning rate of step `step` is another than before, by
+/// more than a tenth; and by which option it would go on smoothly.
+fn jump(before: LrSchedule, now: LrSchedule, step: usize) -> Option<String> {
+    let (was, is) = (before.at(step), now.at(step));
+    if step == 0 || (is - was).abs() <= 0.1 * was {
+        return None;
+    }
+    // A schedule of `LrSchedule::new` is proportional to its top
+    let smooth = now.max_lr * (was / is);
+    Some(format!(
+        "with --steps {}, the learning rate goes from {was:.2e} to {is:.2e} at \
+         step {step}; to go on smoothly from {was:.2e}, add --lr {smooth:.2e}",
+        now.steps,
+    ))
+}
+
 /// The run in the file `from`, and where it is to be saved: there, or as a new
-/// run in the file `to`.
+/// run in the file `to`. The text takes over the characters of the run.
 fn open(
     from: &Path,
     to: Option<&Path>,
-    dataset: &Dataset,
+    dataset: &mut Dataset,
 ) -> Result<(RunFile, Trainer), Error> {
-    let corpus = &dataset.corpus;
     let Some(to) = to.filter(|&to| to != from) else {
-        return RunFile::resume(from, corpus).map_err(resume_error);
+        return resume(from, dataset);
     };
-    let file = RunFile::create(to, corpus).map_err(create_error)?;
     let (trainer, learned) = load(from)?;
+    dataset.adopt(&learned)?;
+    let file = create(to, &dataset.corpus)?;
     file.check_text(from, &learned).map_err(resume_error)?;
     Ok((file, trainer))
 }

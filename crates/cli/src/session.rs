@@ -2,7 +2,7 @@
 //! it.
 
 use std::io::{Write, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use indicatif::HumanCount;
@@ -11,12 +11,13 @@ use microgpt::gpt::GptConfig;
 use microgpt::orientation::Rung;
 use microgpt::training::{SequenceWarmup, TrainConfig, TrainError, Trainer};
 
+use crate::checkpoint::load;
 use crate::dataset::Dataset;
 use crate::generation::Generation;
 use crate::interrupt::{self, interrupted};
 use crate::observer::{Observed, Observer};
 use crate::terminal::warn;
-use crate::{Error, program, typed};
+use crate::{Error, counted, program, typed};
 
 /// A run that is ready to be trained.
 pub struct Session {
@@ -66,20 +67,21 @@ impl Session {
         let GptConfig { n_layer, n_head, n_embd, block_size, .. } = sizes;
         writeln!(
             out,
-            "model       {n_layer} layers, {n_head} heads, width {n_embd}, \
-             context {block_size}: {} parameters",
-            HumanCount(trainer.model.num_params() as u64),
+            "model       {}, {}, width {n_embd}, context {block_size}: {}",
+            counted(n_layer, "layer"),
+            counted(n_head, "head"),
+            counted(trainer.model.num_params(), "parameter"),
         )?;
         let config = trainer.config();
         writeln!(
             out,
-            "training    {} steps of {} sequences of {block_size} characters\n\
-             {:12}on {} thread{}, in about {:.0} MB of memory",
-            HumanCount(config.schedule.steps as u64),
-            config.batch_size,
+            "training    {} of {} of {}\n\
+             {:12}on {}, in about {:.0} MB of memory",
+            counted(config.schedule.steps, "step"),
+            counted(config.batch_size, "sequence"),
+            counted(block_size, "character"),
             "",
-            self.threads,
-            if self.threads == 1 { "" } else { "s" },
+            counted(self.threads, "thread"),
             config.memory(&sizes) / 1e6,
         )?;
         for line in extras(config) {
@@ -115,8 +117,8 @@ impl Session {
         }
         let begun = self.trainer.step;
         let (train, validation) = self.dataset.parts();
-        let mut observer =
-            Observer::new(&self.trainer, self.file.as_ref(), rungs);
+        let (file, scored) = (self.file.as_ref(), validation.len());
+        let mut observer = Observer::new(&self.trainer, file, rungs, scored);
         let ended = self
             .trainer
             .run(train, validation, |run, event| observer.observe(run, event));
@@ -135,14 +137,29 @@ impl Session {
         Ok(Ended::Finished { unsaved })
     }
 
-    /// What has gone wrong, and what there is to resume.
+    /// What has gone wrong, and what there is to resume: a state from which a
+    /// step has been taken, and not the one at fault, which may be saved, too.
     fn with_last_state(&self, error: TrainError) -> Error {
-        match &self.file {
-            Some(file) if file.path().exists() => {
-                let path = file.path().display();
-                format!("{error}; the last good state is in {path}").into()
+        let (Some(file), TrainError::NonFinite { step, .. }) =
+            (&self.file, &error)
+        else {
+            return error.into();
+        };
+        let is_good = |path: &&Path| {
+            load(path).is_ok_and(|(saved, _)| saved.step < *step)
+        };
+        let path = file.path();
+        match [path, file.best()].into_iter().find(is_good) {
+            Some(good) => {
+                let good = good.display();
+                format!("{error}; the last good state is in {good}").into()
             }
-            _ => error.into(),
+            None if path.exists() => {
+                let path = path.display();
+                format!("{error}; in {path} is this state, and none before it")
+                    .into()
+            }
+            None => error.into(),
         }
     }
 
@@ -199,9 +216,9 @@ fn extras(config: &TrainConfig) -> Vec<String> {
     let SequenceWarmup { length, steps } = config.sequence_warmup;
     if steps > 0 {
         lines.push(format!(
-            "shorter sequences in the first {} steps: {length} characters, and \
-             as many more of them",
-            HumanCount(steps as u64),
+            "shorter sequences in the first {}: {}, and as many more of them",
+            counted(steps, "step"),
+            counted(length, "character"),
         ));
     }
     if config.average > 0.0 {

@@ -124,6 +124,11 @@ pub struct Training {
 }
 
 impl Training {
+    /// Whether they ask for a learning rate.
+    pub fn names_rate(&self) -> bool {
+        self.lr.is_some()
+    }
+
     /// What they ask for, on top of this, for a model of such a context.
     pub fn over(&self, base: TrainConfig, block_size: usize) -> TrainConfig {
         let mut config = base;

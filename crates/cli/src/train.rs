@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use microgpt::checkpoint::RunFile;
 use microgpt::gpt::Gpt;
 use microgpt::training::Trainer;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 use crate::Error;
-use crate::checkpoint::create_error;
+use crate::checkpoint::create;
 use crate::dataset::Dataset;
 use crate::generation::Sampling;
 use crate::import::begin_with;
@@ -53,10 +52,12 @@ impl Options {
     /// The run that they ask for.
     pub fn session(self) -> Result<Session, Error> {
         let threads = start_threads(self.threads)?;
-        let dataset = Dataset::read(self.data)?;
-        let imported = match &self.from {
-            Some(folder) => Some(begin_with(folder, &dataset)?),
-            None => None,
+        let (imported, dataset) = match &self.from {
+            Some(folder) => {
+                let (model, dataset) = begin_with(folder, self.data)?;
+                (Some(model), dataset)
+            }
+            None => (None, Dataset::read(self.data)?),
         };
         let base = self.preset.sizes(dataset.tokenizer().vocab_size());
         let base = imported.as_ref().map_or(base, Gpt::config);
@@ -70,9 +71,7 @@ impl Options {
         let generation =
             self.sampling.checked(dataset.tokenizer(), beginning)?;
         let file = match &self.checkpoint {
-            Some(path) => Some(
-                RunFile::create(path, &dataset.corpus).map_err(create_error)?,
-            ),
+            Some(path) => Some(create(path, &dataset.corpus)?),
             None => None,
         };
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);

@@ -34,7 +34,7 @@ use crate::tokenization::{CharTokenizer, TokenizerError};
 use crate::training::Trainer;
 
 pub use self::error::{CheckpointError, RunFileError, TensorError};
-pub use self::run_file::{Lock, RunFile, best_path, lock};
+pub use self::run_file::{Lock, RunFile, best_path, has_no_locks, lock};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
@@ -59,11 +59,30 @@ impl Corpus {
     /// # Errors
     /// As [`CharTokenizer::new`].
     pub fn new(text: &str) -> Result<Self, TokenizerError> {
-        Ok(Self {
-            tokenizer: CharTokenizer::new(text)?,
-            bytes: text.len() as u64,
-            sha256: hexadecimal(&Sha256::digest(text)),
-        })
+        Ok(Self::of(text, CharTokenizer::new(text)?))
+    }
+
+    /// The same for a model that knows these characters already, and perhaps
+    /// more than the text has.
+    ///
+    /// # Errors
+    /// [`TokenizerError::UnknownCharacters`] for those that it does not know.
+    pub fn with_tokenizer(
+        text: &str,
+        tokenizer: CharTokenizer,
+    ) -> Result<Self, TokenizerError> {
+        tokenizer.encode(text)?;
+        Ok(Self::of(text, tokenizer))
+    }
+
+    fn of(text: &str, tokenizer: CharTokenizer) -> Self {
+        let sha256 = hexadecimal(&Sha256::digest(text));
+        Self { tokenizer, bytes: text.len() as u64, sha256 }
+    }
+
+    /// Whether the other is of the same text, be it with other characters.
+    pub fn same_text(&self, other: &Self) -> bool {
+        (self.bytes, &self.sha256) == (other.bytes, &other.sha256)
     }
 }
 

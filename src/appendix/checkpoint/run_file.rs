@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{CheckpointError, RunFileError};
@@ -39,7 +40,7 @@ pub struct RunFile {
     path: PathBuf,
     best: PathBuf,
     corpus: Corpus,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl RunFile {
@@ -89,9 +90,9 @@ impl RunFile {
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(at(FileError::NotAFile.into()));
         }
-        let _lock = lock(path).map_err(at)?;
+        let lock = lock(path).map_err(at)?;
         let (path, best) = (path.to_owned(), best_path(path));
-        Ok(Self { path, best, corpus: corpus.clone(), _lock })
+        Ok(Self { path, best, corpus: corpus.clone(), lock })
     }
 }
 
@@ -176,6 +177,13 @@ impl RunFile {
 }
 // ANCHOR_END: run_file_save
 
+impl RunFile {
+    /// Whether other runs are kept out: not where the file system has no locks.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_held()
+    }
+}
+
 /// `path` with something behind it.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
@@ -214,32 +222,65 @@ fn run_of(path: &Path) -> PathBuf {
     }
 }
 
-/// While it lives, no other run gets the lock.
+/// While it lives, no other run gets the lock, if there is one.
 #[derive(Debug)]
 #[must_use = "other runs are kept out only for as long as it lives"]
 pub struct Lock {
-    _file: File,
+    file: Option<File>, // none where the file system has no locks
+}
+
+impl Lock {
+    /// Whether it keeps other runs out: not where the file system has no locks.
+    pub fn is_held(&self) -> bool {
+        self.file.is_some()
+    }
 }
 
 /// Makes sure that no other run saves to `path`, nor to its [`best_path`].
 ///
 /// The lock is on a file of its own, whose name ends in `.lock`, since `path`
-/// is replaced at each saving. The system frees it however a run ends.
+/// is replaced at each saving. The system frees it however a run ends. Where a
+/// file system has no locks, as some of a network, a run is kept all the same,
+/// without such a file, and [`Lock::is_held`] says so.
 ///
 /// # Errors
 /// [`CheckpointError::Locked`] if another run has it, and
 /// [`CheckpointError::Io`] where no file can be made.
 pub fn lock(path: &Path) -> Result<Lock, CheckpointError> {
     let failed = |source| CheckpointError::Io { action: "lock", source };
+    let path = beside(&run_of(path), ".lock");
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(beside(&run_of(path), ".lock"))
+        .open(&path)
         .map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
+        Ok(()) => Ok(Lock { file: Some(file) }),
         Err(TryLockError::WouldBlock) => Err(CheckpointError::Locked),
+        Err(TryLockError::Error(error)) if has_no_locks(&error) => {
+            drop(file); // first, or Windows could not remove it
+            let _ = fs::remove_file(path);
+            Ok(Lock { file: None })
+        }
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+/// Whether a lock failed because the file system has none.
+pub fn has_no_locks(error: &io::Error) -> bool {
+    let codes: &[i32] = match () {
+        // ENOLCK, ENOSYS, EOPNOTSUPP
+        () if cfg!(any(target_os = "linux", target_os = "android")) => {
+            &[37, 38, 95]
+        }
+        // The same, and ENOTSUP
+        () if cfg!(unix) => &[77, 78, 102, 45],
+        // ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED
+        () if cfg!(windows) => &[1, 50],
+        () => &[],
+    };
+    let code = error.raw_os_error();
+    error.kind() == io::ErrorKind::Unsupported
+        || code.is_some_and(|code| codes.contains(&code))
 }

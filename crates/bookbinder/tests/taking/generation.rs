@@ -20,6 +20,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     model.embeddings.token.row_mut(2).fill(1.0);
     let sampler = Sampler::new(0.0, None)?;
     let ids = Generator::new(&model, &[0, 1], sampler, rng)?.take(6);
-    println!("{:?}", ids.collect::<Vec<u16>>());
+    println!("{:?}", ids.collect::<Result<Vec<u16>, _>>()?);
     Ok(())
 }

@@ -22,6 +22,58 @@ fn output_that_cannot_be_written_is_an_error_and_costs_no_step() {
     assert_eq!(step(&folder, "a"), 50);
 }
 
+/// A network's file system may have no locks: then a run is kept all the same.
+/// Here the system is made to say so.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_file_locks_a_run_is_kept_and_the_lack_of_them_told() {
+    let folder = Folder::new("no-locks");
+    if Command::new("strace").arg("-V").output().is_err() {
+        return eprintln!("skipped: strace is not to be had");
+    }
+    let trained = format!("{TINY} --steps 3 --checkpoint");
+    let resumed = "resume a --data text.txt --length 5 --lr 1e-3 --steps";
+    succeed(&folder, &format!("{trained} hf.run"));
+    succeed(&folder, "export hf.run hf");
+    let run = |arguments: &str, fault: &str| {
+        Command::new("strace")
+            .args(["-f", "-o", "trace", "-e"])
+            .arg(format!("inject=flock:error={fault}"))
+            .arg(PROGRAM)
+            .args(command(&folder, arguments).get_args())
+            .current_dir(&folder.0)
+            .output()
+            .unwrap()
+    };
+    for fault in ["ENOLCK", "ENOSYS", "EOPNOTSUPP"] {
+        for (arguments, file, step_now) in [
+            (format!("{trained} a"), "a", 3),
+            (format!("{resumed} 5"), "a", 5),
+            (format!("{resumed} 6 --checkpoint b"), "b", 6),
+            ("import hf c --data text.txt".to_owned(), "c", 0),
+        ] {
+            let output = run(&arguments, fault);
+            assert!(output.status.success(), "{fault}: {output:?}");
+            let warning = format!(
+                "warning: {file}: this file system has no locks; make sure \
+                 that no other run saves there\n"
+            );
+            assert_eq!(String::from_utf8(output.stderr).unwrap(), warning);
+            assert_eq!(step(&folder, file), step_now);
+        }
+        for file in ["a", "b", "c"] {
+            let lock = folder.0.join(format!("{file}.lock"));
+            assert!(!lock.exists(), "{fault}: {file}.lock is left");
+            std::fs::remove_file(folder.0.join(file)).unwrap();
+            let _ = std::fs::remove_file(folder.0.join(format!("{file}.best")));
+        }
+    }
+    // A lock that fails for another reason may be there
+    let output = run(&format!("{trained} a"), "EIO");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(!folder.0.join("a").exists());
+}
+
 /// A name so long that there is none for the best state: the run is kept.
 #[test]
 fn a_best_that_cannot_be_saved_costs_a_warning_and_not_the_run() {

@@ -70,17 +70,56 @@ fn a_folder_generates_what_its_run_generates() {
     assert!(error.contains("config.json: cannot read: "), "{error}");
 }
 
+/// A text may lack characters that the model knows: they stay in the run, which
+/// is saved, resumed, averaged, exported and generated with like any other.
+#[test]
+fn an_imported_model_is_trained_on_a_text_of_fewer_characters() {
+    let folder = Folder::new("fewer");
+    succeed(&folder, &format!("{TINY} --steps 20 --checkpoint a"));
+    succeed(&folder, "export a hf");
+    let (a, corpus) = load(&folder, "a");
+    std::fs::write(folder.0.join("few.txt"), "not to be\n".repeat(30)).unwrap();
+    let few = "--data few.txt --steps 5 --lr 1e-3 --length 5 --prompt q";
+
+    let imported = succeed(&folder, "import hf b --data few.txt");
+    let next = "train with `microgpt resume b --data few.txt`";
+    assert!(imported.contains(next), "{imported}");
+    assert_eq!(load(&folder, "b").0.model, *a.result());
+    let resumed = succeed(&folder, &format!("resume b {few}"));
+    let line = "corpus      300 characters, 7 distinct of the 16 that the model \
+                knows\n";
+    assert!(resumed.contains(line), "{resumed}");
+    succeed(&folder, &format!("train --from hf {few} --checkpoint c"));
+    assert!(content(&folder, "b") == content(&folder, "c"));
+    let (b, learned) = load(&folder, "b");
+    assert_eq!((b.step, &learned.tokenizer), (5, &corpus.tokenizer));
+
+    let longer = few.replace("--steps 5", "--steps 8");
+    succeed(&folder, &format!("resume b {longer} --checkpoint d"));
+    succeed(&folder, &format!("resume b {longer}"));
+    assert!(content(&folder, "b") == content(&folder, "d"));
+    succeed(&folder, "average --data few.txt b c");
+    succeed(&folder, "export b hf2");
+    succeed(&folder, "generate hf2 --prompt q --length 5");
+    succeed(&folder, "generate b --prompt q --length 5");
+    let error = refusal(&folder, "resume b --data text.txt");
+    assert!(error.starts_with("error: the text is not the one of"), "{error}");
+}
+
 /// What is wrong is said before a file is made.
 #[test]
-fn a_model_of_other_characters_is_not_imported() {
+fn unknown_characters_keep_a_text_from_an_imported_model() {
     let folder = Folder::new("characters");
     succeed(&folder, &format!("{TINY} --steps 2 --checkpoint a"));
     succeed(&folder, "export a hf");
-    let said = "error: the text has 59 distinct characters, and they are not \
-                the 16 of the model in hf; give a text with the same, by \
-                --data\n";
+    std::fs::write(folder.0.join("odd.txt"), "to be; or Not\n".repeat(9))
+        .unwrap();
+    let said = "error: unknown characters ';' at 5, 'N' at 10; the vocabulary \
+                has 16 characters, those of the model in hf; leave out the \
+                others, or give another text, by --data\n";
     for arguments in ["import hf b", "train --from hf --checkpoint b"] {
-        assert_eq!(refusal(&folder, arguments), said);
+        let arguments = format!("{arguments} --data odd.txt");
+        assert_eq!(refusal(&folder, &arguments), said);
         assert!(!folder.0.join("b.lock").exists());
     }
     let error = refusal(&folder, "import hf a --data text.txt");

@@ -1,7 +1,7 @@
 //! People who press Ctrl-C, close the terminal, or stop reading.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::*;
@@ -11,6 +11,29 @@ use crate::support::*;
 fn signal(child: &Child, name: &str) {
     let kill = format!("kill -{name} {}", child.id());
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+/// Undoes what ignores signals around the tests, such as a shell that runs them
+/// in the background; elsewhere than on Linux nothing can.
+fn plain(starter: &[&str]) -> Command {
+    let env = ["env", "--default-signal=HUP,INT,TERM"];
+    let env = env.iter().filter(|_| cfg!(target_os = "linux"));
+    let mut words = env.chain(starter).chain(&[PROGRAM]);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words);
+    command
+}
+
+fn start(folder: &Folder, arguments: &str) -> Child {
+    plain(&[])
+        .args(command(folder, arguments).get_args())
+        .current_dir(&folder.0)
+        .env_remove("CARGO_PKG_NAME")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 const FIRST: &str =
@@ -37,6 +60,83 @@ fn an_interrupted_run_is_saved_and_says_how_to_continue() {
         );
         assert_eq!(String::from_utf8(output.stderr).unwrap(), said);
     }
+}
+
+/// A run that nothing ends but a signal, started by this command, once it has
+/// made its file.
+fn start_under(folder: &Folder, starter: &[&str], file: &str) -> Child {
+    let run = format!(
+        "{TINY} --steps 100000000 --eval-interval 100000 --checkpoint {file}"
+    );
+    let mut child = plain(starter)
+        .args(command(folder, &run).get_args())
+        .current_dir(&folder.0)
+        .env_remove("CARGO_PKG_NAME")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !folder.0.join(file).exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended early");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    child
+}
+
+/// The first signals cost it nothing; the last one ends it, saved.
+fn only_the_last_ends_it(folder: &Folder, mut child: Child, signals: &[&str]) {
+    let (last, ignored) = signals.split_last().unwrap();
+    for name in ignored.repeat(2) {
+        signal(&child, name);
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(child.try_wait().unwrap(), None, "ended by {name}");
+    }
+    signal(&child, last);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with("--data text.txt`\n"), "{said}");
+    assert_eq!(said.matches(FIRST).count(), 1, "{said}");
+    assert!(step(folder, "a") > 0);
+    let _ = std::fs::remove_file(folder.0.join("a"));
+    let _ = std::fs::remove_file(folder.0.join("a.best"));
+}
+
+/// `nohup` ignores HUP, and a shell INT and QUIT for what is in the background.
+#[test]
+fn what_was_ignored_at_the_start_does_not_end_the_run() {
+    let folder = Folder::new("ignored");
+    let child = start_under(&folder, &["nohup"], "a");
+    only_the_last_ends_it(&folder, child, &["HUP", "TERM"]);
+    for signals in [
+        &["INT", "HUP"][..],
+        &["TERM", "INT"],
+        &["HUP", "INT", "TERM"],
+        &["TERM", "HUP", "INT"],
+    ] {
+        let (_, ignored) = signals.split_last().unwrap();
+        let trap = format!("trap '' {}; exec \"$0\" \"$@\"", ignored.join(" "));
+        let child = start_under(&folder, &["sh", "-c", &trap], "a");
+        only_the_last_ends_it(&folder, child, signals);
+    }
+}
+
+/// Where the system does not list them, as on macOS, a shell finds out.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_ignored_is_found_without_proc() {
+    let folder = Folder::new("no-proc");
+    if Command::new("strace").arg("-V").output().is_err() {
+        return eprintln!("skipped: strace is not to be had");
+    }
+    let hide = "trap '' HUP; exec strace -D -f -o trace -P /proc/self/status \
+                -e inject=open,openat:error=ENOENT \"$0\" \"$@\"";
+    let child = start_under(&folder, &["sh", "-c", hide], "a");
+    only_the_last_ends_it(&folder, child, &["HUP", "TERM"]);
+    let trace = String::from_utf8(content(&folder, "trace")).unwrap();
+    assert!(trace.contains("ENOENT") && trace.contains("INJECTED"), "{trace}");
 }
 
 /// The steps take minutes, so that whoever ends it is not the end of a step.

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use std::time::Duration;
 
-use microgpt::checkpoint;
 use microgpt::gpt::Gpt;
 use microgpt::training::{Event, Trainer, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -152,7 +151,60 @@ fn a_run_that_explodes_keeps_its_last_good_state() {
     assert!(
         error.contains("the loss or the gradient is not finite; first in ")
     );
-    let advice = "train with a smaller learning rate; the last good state";
+    // The state at fault is saved, too; from the best, steps have been taken
+    let advice = "train with a smaller learning rate; the last good state is \
+                  in a.best\n";
     assert!(error.contains(advice), "{error}");
-    checkpoint::load(&folder.0.join("a")).unwrap();
+    let (failed, good) = (step(&folder, "a"), step(&folder, "a.best"));
+    assert!(error.contains(&format!("step {failed}: ")), "{error}");
+    assert!(good < failed);
+    let again = "resume a.best --data text.txt --length 5 --lr 1e-3";
+    succeed(&folder, again);
+}
+
+/// Weights that are finite, and logits that are not: in a run, from a folder, at
+/// the end of a training, and where the run is to be trained further.
+#[test]
+fn a_model_whose_logits_overflow_generates_nothing() {
+    let folder = Folder::new("overflow");
+    succeed(&folder, &format!("{TINY} --steps 3 --average 0 --checkpoint a"));
+    let (mut run, corpus) = load(&folder, "a");
+    run.model.norm.weight.fill(3e38);
+    save(&folder.0.join("a"), &run, &corpus);
+    std::fs::remove_file(folder.0.join("a.best")).unwrap();
+    succeed(&folder, "export a hf");
+    let said = "error: the model's prediction is not finite: its weights are \
+                too large, or damaged; generate with an earlier state of it\n";
+    for arguments in [
+        "generate a",
+        "generate hf",
+        "generate a --temperature 0",
+        "generate a --prompt to --top-k 3",
+        "resume a --data text.txt", // nothing left to train
+    ] {
+        let output = output(&folder, arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), said);
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let after = if arguments.contains("to ") { "\nto\n" } else { "\n\n" };
+        assert!(printed.ends_with(after), "{printed:?}");
+    }
+    // What is saved is the state at fault, and it is not called good
+    run.best = None;
+    save(&folder.0.join("a"), &run, &corpus);
+    let _ = std::fs::remove_file(folder.0.join("a.best"));
+    let resume = "resume a --data text.txt --steps 9 --lr 1e-3";
+    let error = output(&folder, resume).stderr;
+    let error = String::from_utf8(error).unwrap();
+    assert!(!error.contains("good state"), "{error}");
+    let ends = "; in a is this state, and none before it\n";
+    assert!(error.ends_with(ends), "{error}");
+    let error = output(&folder, "import hf b --data text.txt");
+    let error = String::from_utf8(error.stderr).unwrap();
+    let said = "error: the loss of this model is not finite: ";
+    assert!(error.starts_with(said), "{error}");
+    assert!(!folder.0.join("b").exists());
+    let train = "train --from hf --data text.txt --steps 9 --checkpoint c";
+    let error = String::from_utf8(output(&folder, train).stderr).unwrap();
+    assert!(error.contains("; begin with another model"), "{error}");
 }

@@ -9,6 +9,8 @@ mod help;
 #[cfg(unix)]
 mod interrupt;
 mod kill;
+#[cfg(target_os = "linux")]
+mod progress;
 mod resume;
 mod settings;
 mod support;

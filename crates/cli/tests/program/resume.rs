@@ -1,6 +1,7 @@
 //! Runs that are resumed, and what cannot be.
 
 use insta::assert_snapshot;
+use microgpt::training::LrSchedule;
 
 use crate::support::*;
 
@@ -82,6 +83,77 @@ fn what_does_not_fit_a_run_is_refused_with_both_values() {
     assert!(inspected.contains(rates), "{inspected}");
     let generated = succeed(&folder, "generate a --length 7");
     assert_eq!(generated.chars().count(), 1 + 7 + 1);
+}
+
+/// Else a plain resume would find nothing left, and the schedule be lost.
+#[test]
+fn a_run_cannot_be_ended_before_the_step_it_is_at() {
+    let folder = Folder::new("ended");
+    succeed(&folder, &format!("{TINY} --steps 30 --checkpoint a"));
+    let before = content(&folder, "a");
+    for steps in [0, 1, 29] {
+        let resume = format!("resume a --data text.txt --steps {steps}");
+        let said = format!(
+            "error: --steps {steps}: the run is at step 30; give at least that\n"
+        );
+        assert_eq!(refusal(&folder, &resume), said);
+        let elsewhere = format!("{resume} --checkpoint b");
+        assert_eq!(refusal(&folder, &elsewhere), said);
+        assert!(!folder.0.join("b").exists());
+        assert!(content(&folder, "a") == before);
+    }
+    succeed(&folder, "resume a --data text.txt --steps 30 --length 5");
+    assert!(content(&folder, "a") == before);
+}
+
+/// A rate that jumps is told, with the option by which it does not.
+#[test]
+fn a_longer_run_says_how_the_learning_rate_goes_on_smoothly() {
+    let folder = Folder::new("longer");
+    for (first, at, longer) in [(300, 300, 1000), (300, 270, 400)] {
+        let run = format!("{TINY} --steps {first} --lr 4e-3 --checkpoint a");
+        succeed(&folder, &run);
+        let (mut run, corpus) = load(&folder, "a");
+        run.step = at;
+        save(&folder.0.join("a"), &run, &corpus);
+        let state = content(&folder, "a");
+        let was = run.config().schedule.at(at);
+        let is = LrSchedule::new(4e-3, longer).at(at);
+        let resume =
+            format!("resume a --data text.txt --length 5 --steps {longer}");
+        let said = output(&folder, &resume).stderr;
+        let said = String::from_utf8(said).unwrap();
+        let rates = format!(
+            "warning: with --steps {longer}, the learning rate goes from \
+             {was:.2e} to {is:.2e} at step {at}; to go on smoothly"
+        );
+        assert!(said.starts_with(&rates), "{said}");
+        let (_, option) = said.trim_end().split_once(", add ").unwrap();
+        std::fs::write(folder.0.join("a"), state).unwrap();
+        std::fs::remove_file(folder.0.join("a.best")).unwrap();
+        let smooth = output(&folder, &format!("{resume} {option}"));
+        assert!(smooth.stderr.is_empty(), "{smooth:?}");
+        let now = load(&folder, "a").0.config().schedule.at(at);
+        let error = (now / was - 1.0).abs(); // of rounding: 0.5%; of a jump: 2
+        assert!(error < 0.005, "{now} after {was}");
+        for file in ["a", "a.best"] {
+            std::fs::remove_file(folder.0.join(file)).unwrap();
+        }
+    }
+    // In the flat part nothing jumps, nor with a rate that was asked for
+    let run = format!("{TINY} --steps 300 --checkpoint b");
+    succeed(&folder, &run);
+    let (mut run, corpus) = load(&folder, "b");
+    run.step = 40;
+    save(&folder.0.join("b"), &run, &corpus);
+    for options in ["--steps 300", "--steps 310", "--steps 900 --lr 1e-3"] {
+        let resume = format!("resume b --data text.txt --length 5 {options}");
+        let output = output(&folder, &resume);
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stderr.is_empty(), "{options}: {output:?}");
+        let _ = std::fs::remove_file(folder.0.join("b.best"));
+        save(&folder.0.join("b"), &run, &corpus);
+    }
 }
 
 /// The sizes and the seed are those of the run: there is no option for them.

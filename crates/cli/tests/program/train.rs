@@ -90,6 +90,110 @@ fn any_text_is_learned_however_odd() {
     assert_snapshot!("corpora", rows.collect::<String>());
 }
 
+/// Six characters for validation are the fewest that have five before one; and
+/// one of a thing is not called many.
+#[test]
+fn where_there_is_too_little_to_count_it_says_so() {
+    let folder = Folder::new("little");
+    let one = "train --n-layer 1 --n-head 1 --n-embd 4 --block-size 1 \
+               --batch-size 1 --steps 1 --length 5 --threads 1 --data short.txt";
+    for (length, validation) in [(11, 2), (50, 5), (51, 6), (60, 6)] {
+        let text: String = TEXT.chars().cycle().take(length).collect();
+        std::fs::write(folder.0.join("short.txt"), text).unwrap();
+        let printed = succeed(&folder, one);
+        assert!(!printed.contains("NaN"), "{printed}");
+        let said = format!(
+            "\nladder      none: with {validation} characters for validation \
+             there is too little to count\n\n"
+        );
+        assert_eq!(printed.contains(&said), validation < 6, "{printed}");
+        assert_eq!(printed.contains("unigram "), validation >= 6, "{printed}");
+        for line in [
+            "model       1 layer, 1 head, width 4, context 1: ",
+            "training    1 step of 1 sequence of 1 character\n",
+            "            on 1 thread, in about ",
+        ] {
+            assert!(printed.contains(line), "no {line:?} in {printed}");
+        }
+    }
+    let kept = one.replace("--block-size 1", "--block-size 8 --checkpoint a");
+    succeed(&folder, &format!("{kept} --short-steps 1 --eval-interval 1"));
+    let inspected = succeed(&folder, "inspect a");
+    for part in [
+        "step 1 of 1, batches of 1 sequence\n",
+        "sequences of 2 characters in the first 1 step\n",
+        "averaged over the last 10% of 1 step\n",
+        "evaluated every step\n",
+    ] {
+        assert!(inspected.contains(part), "no {part:?} in {inspected}");
+    }
+}
+
+/// A byte-order mark is no character of the text: what is learned, saved and
+/// resumed is the same without it.
+#[test]
+fn a_byte_order_mark_at_the_start_is_left_out_with_a_word() {
+    let folder = Folder::new("mark");
+    let marked = format!("\u{feff}{}", TEXT.repeat(10));
+    std::fs::write(folder.0.join("marked.txt"), &marked).unwrap();
+    let run = format!("{TINY} --steps 2");
+    let said = "marked.txt begins with a byte-order mark (U+FEFF), which is \
+                left out\n";
+    for (text, name, warning) in [("text", "a", ""), ("marked", "b", said)] {
+        let run = run.replace("text.txt", &format!("{text}.txt"));
+        let output = output(&folder, &format!("{run} --checkpoint {name}"));
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), warning);
+    }
+    assert!(content(&folder, "a") == content(&folder, "b"));
+    succeed(&folder, "resume b --data text.txt --length 5");
+    // Elsewhere it is a character like any other, and named where it is unknown
+    std::fs::write(folder.0.join("only.txt"), "\u{feff}").unwrap();
+    let error = refusal(&folder, "train --data only.txt");
+    assert!(error.ends_with("only.txt is empty; give a text to train on\n"));
+    let error = refusal(&folder, "generate a --prompt to\u{feff}");
+    let named = "unknown character U+FEFF (a byte-order mark; remove it) at 2";
+    assert!(error.contains(named), "{error}");
+    for bytes in [b"\xff\xfea\0", b"\xfe\xff\0a"] {
+        std::fs::write(folder.0.join("wide.txt"), bytes).unwrap();
+        let error = refusal(&folder, "train --data wide.txt");
+        let said = "error: wide.txt is UTF-16; convert it to UTF-8 first\n";
+        assert_eq!(error, said);
+    }
+}
+
+/// The same letter in two spellings, neither of which can be told from the other.
+#[test]
+fn a_prompt_in_the_other_normal_form_is_refused_with_what_to_do() {
+    let folder = Folder::new("forms");
+    for (text, file, prompt, said) in [
+        (
+            "caf\u{e9} noir\n",
+            "nfc",
+            "cafe\u{301}",
+            "unknown characters 'e' at 3, U+0301 (a combining mark: the text \
+             may be in decomposed form; convert it to NFC) at 4; ",
+        ),
+        (
+            "cafe\u{301} noir\n",
+            "nfd",
+            "caf\u{e9}",
+            "; it knows U+0301, a combining mark: its text is in decomposed \
+             form, so give the prompt in NFD\n",
+        ),
+    ] {
+        let name = format!("{file}.txt");
+        std::fs::write(folder.0.join(&name), text.repeat(30)).unwrap();
+        let run = TINY.replace("text.txt", &name);
+        succeed(&folder, &format!("{run} --steps 2 --checkpoint {file}"));
+        let generate = format!("generate {file} --prompt {prompt}");
+        let error = refusal(&folder, &generate);
+        assert!(error.contains(said), "{error}");
+        let other = refusal(&folder, &format!("generate {file} --prompt x"));
+        assert!(!other.contains("form"), "{other}");
+    }
+}
+
 /// Three steps, two more after a resume, and a text: what the first printed
 /// of the corpus, or why it was refused.
 fn learn(folder: &Folder) -> String {
@@ -140,7 +244,7 @@ fn what_the_program_shows_is_the_mean() {
     let prompt = corpus.tokenizer.encode("\n").unwrap();
     let sampler = Sampler::new(0.8, None).unwrap();
     let ids = Generator::new(a.result(), &prompt, sampler, rng).unwrap();
-    let ids: Vec<u16> = ids.take(40).collect();
+    let ids: Vec<u16> = ids.take(40).map(Result::unwrap).collect();
     let text = corpus.tokenizer.decode(&ids).unwrap();
     assert!(printed.ends_with(&format!("\n\n{text}\n")), "{printed}");
     let again = "generate a --length 40";
