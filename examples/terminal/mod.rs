@@ -87,7 +87,7 @@ pub fn finish(ended: Result<impl Termination, Box<dyn Error>>) -> ExitCode {
         Ok(ended) => ended.report(),
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            warn(&format!("error: {error}"));
+            warn(&format!("error: {}", visible_line(&error.to_string())));
             ExitCode::from(2)
         }
     }
@@ -95,16 +95,33 @@ pub fn finish(ended: Result<impl Termination, Box<dyn Error>>) -> ExitCode {
 
 /// Prints a line where errors go, if anybody reads them.
 pub fn warn(text: &str) {
-    let _ = writeln!(stderr(), "{text}");
+    let _ = writeln!(stderr(), "{}", visible(text));
 }
 
-/// The text, with control characters spelled out: the text may be a stranger's,
-/// and they could command the terminal.
+/// The text, with what could command a terminal spelled out, since it may be a
+/// stranger's: control characters, but for the ends of lines and tabs, and those
+/// that turn the direction of writing. A pipe gets the same as a terminal: most
+/// pipes end at one.
 pub fn visible(text: &str) -> String {
-    let plain = |c: &char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    let spell = |c: char| match plain(&c) {
-        true => c.to_string(),
-        false => c.escape_default().to_string(),
+    spelled(text, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+}
+
+/// As [`visible`], and on one line: for names, and for what is wrong with them.
+pub fn visible_line(text: &str) -> String {
+    spelled(text, char::is_control)
+}
+
+fn spelled(text: &str, unwanted: impl Fn(char) -> bool) -> String {
+    let spell = |c: char| match unwanted(c) || turns(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
     };
     text.chars().map(spell).collect()
+}
+
+/// Whether it turns the direction of writing (Unicode's Bidi_Control), or is an
+/// end of a line to some terminals only.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -10,8 +10,8 @@ use microgpt::checkpoint::load;
 use microgpt::gpt::Gpt;
 use microgpt::training::{Average, evaluate};
 
-use crate::Error;
 use crate::dataset::Dataset;
+use crate::{Error, shown};
 
 /// Compare the weights of several checkpoints of a run with their mean
 #[derive(Args)]
@@ -47,7 +47,7 @@ impl Job {
         let mut mean: Option<Average> = None;
         for run in self.runs {
             let named =
-                |error: &dyn Display| format!("{}: {error}", run.display());
+                |error: &dyn Display| format!("{}: {error}", shown(&run));
             let (trainer, learned) = load(&run).map_err(|e| named(&e))?;
             if !self.dataset.adopt(&learned)? {
                 Err(named(&"of another text; give that one, by --data"))?;

@@ -8,11 +8,11 @@ use microgpt::training::Trainer;
 
 use crate::dataset::Dataset;
 use crate::terminal::warn;
-use crate::{Error, program, typed};
+use crate::{Error, program, shown, typed};
 
 /// The run in a file, and what it remembers of its text.
 pub fn load(path: &Path) -> Result<(Trainer, Corpus), Error> {
-    let name = path.display();
+    let name = shown(path);
     Ok(checkpoint::load(path).map_err(|error| format!("{name}: {error}"))?)
 }
 
@@ -46,7 +46,7 @@ fn warn_if_open(file: &RunFile) {
         warn(&format!(
             "warning: {}: this file system has no locks; make sure that no \
              other run saves there",
-            file.path().display(),
+            shown(file.path()),
         ));
     }
 }
@@ -55,7 +55,7 @@ fn warn_if_open(file: &RunFile) {
 fn create_error(error: RunFileError) -> Error {
     match error {
         RunFileError::Exists { path } => {
-            let (name, typed) = (path.display(), typed(&path));
+            let (name, typed) = (shown(&path), typed(&path));
             format!(
                 "{name} is there already; continue it with `{} resume \
                  {typed}`, or give another name",

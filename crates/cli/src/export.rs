@@ -10,8 +10,8 @@ use microgpt::gpt::Gpt;
 use microgpt::hugging_face;
 use microgpt::tokenization::CharTokenizer;
 
-use crate::Error;
 use crate::checkpoint::load;
+use crate::{Error, shown};
 
 /// Write the model of a run to a folder for Hugging Face transformers
 #[derive(Args)]
@@ -39,7 +39,7 @@ impl Options {
         if folder == best_path(&run) {
             Err(format!(
                 "{}: the best state of the run has this name; give another",
-                folder.display()
+                shown(&folder)
             ))?;
         }
         let (trainer, corpus) = load(&run)?;
@@ -54,9 +54,10 @@ impl Job {
         hugging_face::export(&folder, &model, &tokenizer)?;
         writeln!(
             stdout(),
-            "the model of step {} is in {folder}\nopen it in Python with \
+            "the model of step {} is in {}\nopen it in Python with \
              `transformers.AutoModelForCausalLM.from_pretrained({folder:?})`",
             HumanCount(step as u64),
+            shown(&folder),
             folder = folder.display().to_string(),
         )?;
         Ok(())

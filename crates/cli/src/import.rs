@@ -13,7 +13,7 @@ use microgpt::training::{TrainConfig, Trainer, evaluate};
 use crate::checkpoint::create;
 use crate::dataset::Dataset;
 use crate::settings::{check, setting_error};
-use crate::{Error, program, typed};
+use crate::{Error, program, shown, typed};
 
 /// Make a run of the model in a folder, to train it further
 #[derive(Args)]
@@ -96,7 +96,7 @@ pub fn begin_with(
             Some(error) => format!(
                 "{error}, those of the model in {}; leave out the others, or \
                  give another text, by --data",
-                folder.display(),
+                shown(folder),
             )
             .into(),
             None => error,

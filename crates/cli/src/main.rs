@@ -93,7 +93,12 @@ fn counted(number: usize, noun: &str) -> String {
 
 /// A file name, as it has to be typed.
 fn typed(path: &Path) -> String {
-    let name = path.display().to_string();
+    let name = shown(path);
     let plain = |c: char| c.is_alphanumeric() || "._-/\\:".contains(c);
     if name.chars().all(plain) { name } else { format!("\"{name}\"") }
+}
+
+/// A file name, in a sentence: it may come from a stranger's archive.
+fn shown(path: &Path) -> String {
+    terminal::visible_line(&path.display().to_string())
 }

@@ -17,7 +17,7 @@ use crate::generation::Generation;
 use crate::interrupt::{self, interrupted};
 use crate::observer::{Observed, Observer};
 use crate::terminal::warn;
-use crate::{Error, counted, program, typed};
+use crate::{Error, counted, program, shown, typed};
 
 /// A run that is ready to be trained.
 pub struct Session {
@@ -95,7 +95,7 @@ impl Session {
         let mut out = stdout();
         match &self.file {
             Some(file) => {
-                let name = file.path().display();
+                let name = shown(file.path());
                 writeln!(out, "checkpoint  {name}, at each evaluation")?;
             }
             None => writeln!(
@@ -106,7 +106,7 @@ impl Session {
         }
         if let Some(path) = &self.resumed {
             let step = HumanCount(self.trainer.step as u64);
-            writeln!(out, "resumed     {}, at step {step}", path.display())?;
+            writeln!(out, "resumed     {}, at step {step}", shown(path))?;
         }
         Ok(())
     }
@@ -151,11 +151,11 @@ impl Session {
         let path = file.path();
         match [path, file.best()].into_iter().find(is_good) {
             Some(good) => {
-                let good = good.display();
+                let good = shown(good);
                 format!("{error}; the last good state is in {good}").into()
             }
             None if path.exists() => {
-                let path = path.display();
+                let path = shown(path);
                 format!("{error}; in {path} is this state, and none before it")
                     .into()
             }
@@ -166,7 +166,7 @@ impl Session {
     /// Saves a run in between two evaluations.
     fn save_interrupted(&self) {
         let Some(file) = &self.file else { return };
-        let (step, path) = (self.trainer.step, file.path().display());
+        let (step, path) = (self.trainer.step, shown(file.path()));
         warn(&match file.save(&self.trainer, false) {
             Ok(()) => format!(
                 "\ninterrupted: step {step} is saved to {path}; continue with \

@@ -5,6 +5,7 @@ mod average;
 #[cfg(unix)]
 mod disk;
 mod exchange;
+mod foreign;
 mod help;
 #[cfg(unix)]
 mod interrupt;
