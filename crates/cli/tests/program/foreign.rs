@@ -94,7 +94,7 @@ fn nothing_in_a_run_commands_the_terminal() {
         assert_harmless(&folder, "inspect b");
         assert_harmless(&folder, "generate b --length 200");
         assert_harmless(&folder, "resume b --data text.txt --length 5");
-        assert_harmless(&folder, "average b --data text.txt --out c");
+        assert_harmless(&folder, "average b --data text.txt");
     }
 }
 
@@ -146,7 +146,7 @@ fn no_name_of_a_file_commands_the_terminal() {
         format!("export {name} {name}.hf"),
         format!("import {name}.hf {name}.b --data text.txt"),
         format!("import {name}.hf {name}.c --data {name}"),
-        format!("average {name} --data text.txt --out {name}.d"),
+        format!("average {name} --data text.txt"),
         format!("inspect {name}.none"),
         format!("train --data {name}.none"),
     ];
