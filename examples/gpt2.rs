@@ -16,14 +16,14 @@ use std::time::Instant;
 use clap::Parser;
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::GptConfig;
-use microgpt::hugging_face::{JsonTokenizer, import};
+use microgpt::hugging_face::{JsonTokenizer, end_of_text, import};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use terminal::{finish, start_threads, visible, warn};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Go on with a text as a GPT-2 would.
+/// Continue a text as a GPT-2 would.
 #[derive(Parser)]
 #[command(name = "gpt2", version)]
 struct Options {
@@ -41,9 +41,12 @@ struct Options {
     /// there are]
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
-    /// Tokens to write
+    /// Tokens to generate; an end-of-text token ends the text before
     #[arg(long, default_value_t = 200)]
     length: usize,
+    /// Go on after an end-of-text token
+    #[arg(long)]
+    ignore_eos: bool,
     /// Where the random numbers start
     #[arg(long, value_name = "N", default_value_t = 1337)]
     seed: u64,
@@ -77,17 +80,24 @@ fn run(options: &Options) -> Result<(), Error> {
     let top_k = options.top_k.unwrap_or(vocab_size.min(40));
     let sampler = Sampler::new(options.temperature, Some(top_k))?;
     let rng = ChaCha8Rng::seed_from_u64(options.seed);
-    let ids = Generator::new(&model, &prompt, sampler, rng)?;
+    let ends = match options.ignore_eos {
+        true => Vec::new(),
+        false => end_of_text(&options.model)?,
+    };
+    let ids = Generator::new(&model, &prompt, sampler, rng)?
+        .take(options.length)
+        .take_while(|id| !matches!(id, Ok(id) if ends.contains(id)));
     let mut text = tokenizer.stream();
     let mut out = stdout().lock();
     write!(out, "{}", visible(&options.prompt))?;
-    let start = Instant::now();
-    for id in ids.take(options.length) {
-        write!(out, "{}", visible(&text(id?)?))?;
+    let (start, mut count) = (Instant::now(), 0);
+    for id in ids {
+        write!(out, "{}", visible(&text.push(id?)?))?;
         out.flush()?;
+        count += 1;
     }
-    writeln!(out)?;
-    let speed = options.length as f64 / start.elapsed().as_secs_f64();
-    warn(&format!("{} tokens, {speed:.2} tokens/s", options.length));
+    writeln!(out, "{}", visible(&text.finish()?))?;
+    let speed = count as f64 / start.elapsed().as_secs_f64();
+    warn(&format!("{count} tokens, {speed:.2} tokens/s"));
     Ok(())
 }

@@ -4,6 +4,9 @@
 //! and `transformers`, and says elsewhere that it was skipped.
 
 mod support;
+#[cfg(feature = "tokenizers")]
+#[path = "support/example.rs"]
+mod example;
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +18,7 @@ use insta::assert_snapshot;
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::hugging_face::{
-    HuggingFaceError, export, import, import_characters,
+    HuggingFaceError, end_of_text, export, import, import_characters,
 };
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{LrSchedule, TrainConfig, Trainer};
@@ -242,7 +245,9 @@ fn a_gpt2_of_124_million_says_what_transformers_says() {
 #[cfg(feature = "tokenizers")]
 mod tokens {
     use super::*;
+    use crate::example::built;
     use microgpt::hugging_face::JsonTokenizer;
+    use rand::RngExt;
 
     #[test]
     fn ids_are_those_of_transformers_and_become_the_text_again() {
@@ -254,9 +259,7 @@ mod tokens {
             let text = text.as_str().unwrap();
             let encoded = tokenizer.encode(text).unwrap();
             assert_eq!(json!(encoded), expected["encoded"][ids]);
-            let mut stream = tokenizer.stream();
-            let parts = encoded.iter().map(|&id| stream(id).unwrap());
-            assert_eq!(parts.collect::<String>(), text);
+            assert_eq!(tokenizer.decode(&encoded).unwrap(), text);
         }
     }
 
@@ -279,14 +282,129 @@ mod tokens {
         let json = JsonTokenizer::load(&path).unwrap();
         let ids = json.encode(text).unwrap();
         assert_eq!(ids, tokenizer.encode(text).unwrap());
-        let mut stream = json.stream();
-        let parts = ids.iter().map(|&id| stream(id).unwrap());
-        assert_eq!(parts.collect::<String>(), text);
+        assert_eq!(json.decode(&ids).unwrap(), text);
         let said = json.encode("§").unwrap_err().to_string();
         assert!(
             said.contains("tokenizer.json: cannot encode or decode this: "),
             "{said}"
         );
+    }
+
+    /// A tokenizer of this decoder, with tokens that such decoders know.
+    fn decoding(decoder: &Value) -> (Folder, JsonTokenizer) {
+        let bytes = (0..=255).map(|byte| format!("<0x{byte:02X}>"));
+        let words =
+            ["\u{2581}to", "be", "##ing", "é", "\u{fffd}", " ", "", "</w>"];
+        let tokens = bytes.chain(words.map(String::from)).zip(0..);
+        let vocab = tokens.map(|(token, id)| (token, Value::from(id)));
+        let vocab = Value::Object(vocab.collect());
+        let folder = copy("f32-tokens"); // 300 rows, so some have no token
+        folder.edit("tokenizer.json", |json| {
+            json["decoder"] = decoder.clone();
+            json["model"] = json!({
+                "type": "WordLevel", "vocab": vocab, "unk_token": "be"
+            });
+            json["added_tokens"] = json!([]);
+        });
+        let tokenizer = JsonTokenizer::load(&folder.0).unwrap();
+        (folder, tokenizer)
+    }
+
+    /// The parts in which a text comes; the last is what was held back.
+    fn parts(tokenizer: &JsonTokenizer, ids: &[u16]) -> Vec<String> {
+        let mut stream = tokenizer.stream();
+        let pushed = ids.iter().map(|&id| stream.push(id).unwrap());
+        let mut parts: Vec<String> = pushed.collect();
+        parts.push(stream.finish().unwrap());
+        parts
+    }
+
+    #[test]
+    fn what_was_streamed_is_the_whole_decoded() {
+        let replace = json!({
+            "type": "Replace", "pattern": { "String": "\u{2581}" },
+            "content": " "
+        });
+        let byte_fallback = json!({ "type": "ByteFallback" });
+        let fuse = json!({ "type": "Fuse" });
+        let strip =
+            json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 });
+        let sequence = |decoders: &[&Value]| json!({ "type": "Sequence", "decoders": decoders });
+        let metaspace = json!({
+            "type": "Metaspace", "replacement": "\u{2581}",
+            "prepend_scheme": "always", "split": true
+        });
+        // Whether the text comes as its tokens do, or all of it at the end
+        let comes = [
+            (true, sequence(&[&replace, &byte_fallback, &fuse, &strip])),
+            (true, sequence(&[&byte_fallback, &fuse])),
+            (true, sequence(&[&sequence(&[&byte_fallback]), &strip])),
+            (true, metaspace),
+            (
+                true,
+                json!({ "type": "WordPiece", "prefix": "##", "cleanup": true }),
+            ),
+            (
+                true,
+                json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true }),
+            ),
+            (true, Value::Null),
+            (false, sequence(&[&byte_fallback, &fuse, &replace])),
+            (false, json!({ "type": "BPEDecoder", "suffix": "" })),
+            (false, json!({ "type": "BPEDecoder", "suffix": "</w>" })),
+            (
+                false,
+                json!({ "type": "CTC", "pad_token": "be", "word_delimiter_token": "é", "cleanup": true }),
+            ),
+        ];
+        let (folder, be) = (copy("f32-tokens"), 257);
+        let gpt2 = JsonTokenizer::load(&folder.0).unwrap();
+        let comes = comes.map(|(comes, decoder)| {
+            let (folder, tokenizer) = decoding(&decoder);
+            // A character, and half of one
+            for end in [vec![0xc3, 0xa9], vec![0xc3], vec![0xff, 0xff]] {
+                let ids = [&[256, be, be], end.as_slice()].concat();
+                let parts = parts(&tokenizer, &ids);
+                assert_eq!(
+                    comes,
+                    parts[..3].concat().contains("be"),
+                    "{decoder}"
+                );
+                assert_eq!(parts.concat(), tokenizer.decode(&ids).unwrap());
+            }
+            (folder, tokenizer)
+        });
+        let all = comes.iter().map(|(_, tokenizer)| tokenizer).chain([&gpt2]);
+        for tokenizer in all {
+            for seed in 0..200 {
+                let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                // Bytes that lead, bytes that follow, words, and no tokens
+                let kinds =
+                    [0xc2..0xf5, 0x80..0xc0, 256..264, 290..300, 0..300];
+                let ids: Vec<u16> = (0..40)
+                    .map(|_| {
+                        let kind = rng.random_range(0..kinds.len());
+                        rng.random_range(kinds[kind].clone())
+                    })
+                    .collect();
+                let whole = tokenizer.decode(&ids).unwrap();
+                assert_eq!(parts(tokenizer, &ids).concat(), whole, "{ids:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_character_that_the_end_cuts_is_not_lost() {
+        let folder = copy("f32-tokens");
+        let tokenizer = JsonTokenizer::load(&folder.0).unwrap();
+        let ids = tokenizer.encode("a \u{1f339}\u{fffd}").unwrap();
+        let text = |ids| parts(&tokenizer, ids).concat();
+        assert_eq!(text(&ids), "a \u{1f339}\u{fffd}");
+        let rose = tokenizer.encode("\u{1f339}").unwrap();
+        for (cut, left) in (1..rose.len()).zip(["\u{fffd}"; 3]) {
+            assert_eq!(text(&rose[..cut]), left, "{cut}");
+        }
+        assert_eq!(text(&[]), "");
     }
 
     /// `transformers` saves both with the tokenizer, once they have been set.
@@ -311,10 +429,51 @@ mod tokens {
     }
 
     #[test]
+    fn the_example_stops_where_the_text_ends() {
+        let folder = copy("f32-tokens");
+        let program = built("gpt2", "tokenizers");
+        let run = |more: &[&str]| {
+            let mut command = Command::new(&program);
+            command.args(["--prompt", "to be", "--temperature", "0"]);
+            command
+                .args(["--length", "8", "--model"])
+                .arg(&folder.0)
+                .args(more);
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            (
+                String::from_utf8(output.stdout).unwrap(),
+                String::from_utf8(output.stderr).unwrap(),
+            )
+        };
+        let tokenizer = JsonTokenizer::load(&folder.0).unwrap();
+        let prompt = tokenizer.encode("to be").unwrap();
+        let model = import(&folder.0).unwrap();
+        let all = greedy(&model, &prompt);
+        let all = &all[prompt.len()..][..8];
+        let shown = |ids: &[u16]| {
+            let text = tokenizer.decode(ids).unwrap();
+            format!("to be{}\n", text.replace('\r', "\\u{d}"))
+        };
+        folder.edit("generation_config.json", |json| {
+            json["eos_token_id"] = json!([299, all[3]]);
+        });
+        let count = all.iter().position(|id| *id == all[3]).unwrap();
+        let (text, said) = run(&[]);
+        assert_eq!(text, shown(&all[..count]));
+        assert!(said.contains(&format!("\n{count} tokens, ")), "{said}");
+        let (text, said) = run(&["--ignore-eos"]);
+        assert_eq!(text, shown(all));
+        assert!(said.contains("\n8 tokens, "), "{said}");
+    }
+
+    #[test]
     fn every_other_tokenizer_is_refused_with_a_sentence() {
         let load = |path: &Path| JsonTokenizer::load(path).map(drop);
         const FILE: &str = "tokenizer.json";
-        let damages: [Damage; 7] = [
+        let strip =
+            json!({ "type": "Strip", "content": " ", "start": 0, "stop": 1 });
+        let damages: [Damage; 8] = [
             ("none", &|folder| fs::remove_file(folder.0.join(FILE)).unwrap()),
             ("no JSON", &|folder| folder.write(FILE, "GPT-2")),
             ("not UTF-8", &|folder| folder.write(FILE, b"\"\xff\"")),
@@ -326,6 +485,13 @@ mod tokens {
             ("text that is changed first", &|folder| {
                 folder.edit(FILE, |json| {
                     json["normalizer"] = json!({ "type": "Precompiled" });
+                });
+            }),
+            ("a decoder that panics", &|folder| {
+                folder.edit(FILE, |json| {
+                    json["decoder"] = json!({
+                        "type": "Sequence", "decoders": [strip]
+                    });
                 });
             }),
             ("another kind", &|folder| {
@@ -346,6 +512,42 @@ mod tokens {
             format!("{what}\n{}", wrap(&said))
         });
         assert_snapshot!("tokenizers", rows.concat());
+    }
+}
+
+/// As `generate` of `transformers` decides it.
+#[test]
+fn the_end_of_a_text_is_what_the_folder_says() {
+    let folder = copy("f32-tokens"); // of 300 tokens; both files say 0
+    let ends = || end_of_text(&folder.0).unwrap();
+    let set = |name, value| {
+        folder.edit(name, |json| json["eos_token_id"] = value);
+    };
+    assert_eq!(ends(), [0]);
+    set("config.json", json!(7));
+    assert_eq!(ends(), [0], "generation_config.json comes first");
+    set("generation_config.json", json!([2, 299, 300, 70_000]));
+    assert_eq!(ends(), [2, 299], "several, and two that the model has not");
+    set("generation_config.json", Value::Null);
+    assert!(ends().is_empty());
+    folder.write("generation_config.json", "{}");
+    assert_eq!(ends(), [7]);
+    fs::remove_file(folder.0.join("generation_config.json")).unwrap();
+    assert_eq!(ends(), [7]);
+    folder.edit("config.json", |json| {
+        json.as_object_mut().unwrap().remove("eos_token_id");
+    });
+    assert!(ends().is_empty(), "50256 is no token of this model");
+    folder.edit("config.json", |json| json["vocab_size"] = json!(50_257));
+    assert_eq!(ends(), [50_256]);
+    for wrong in [json!("0"), json!(-1), json!(0.5), json!([[0]]), json!({})] {
+        set("config.json", wrong);
+        let said = refusal(&folder, end_of_text);
+        let wanted = "where a whole number, a list of them, or null is wanted";
+        assert!(
+            said.contains("eos_token_id is ") && said.ends_with(wanted),
+            "{said}"
+        );
     }
 }
 
@@ -843,7 +1045,7 @@ proptest! {
         {
             let ids = tokenizer.encode("Shall I compare thee?\n").unwrap_or_default();
             let mut stream = tokenizer.stream();
-            ids.iter().for_each(|&id| drop(stream(id)));
+            ids.iter().for_each(|&id| drop(stream.push(id)));
         }
     }
 }

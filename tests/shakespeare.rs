@@ -2,35 +2,21 @@
 //! a reader's own: bad input, and readers who leave.
 
 mod support;
+#[path = "support/example.rs"]
+mod example;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use example::built;
 use insta::assert_snapshot;
-use serde_json::Value;
 use support::{Folder, wrap};
-
-/// Builds an example, and says where it is.
-fn built(example: &str) -> PathBuf {
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", example])
-        .arg("--message-format=json")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let mut messages = lines.lines().filter_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
-    });
-    messages.next_back().expect("the example's path")
-}
 
 /// The example in a folder, with what it is asked for.
 fn shakespeare(folder: &Folder, arguments: &[&str]) -> Output {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let program: &Path = PROGRAM.get_or_init(|| built("shakespeare"));
+    let program: &Path = PROGRAM.get_or_init(|| built("shakespeare", ""));
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&folder.0).stdin(Stdio::null());
     command.output().unwrap()
@@ -118,7 +104,7 @@ fn bad_input_is_refused_with_a_sentence() {
 #[test]
 fn the_long_programs_say_what_is_wrong_and_let_a_reader_leave() {
     for program in ["shakespeare", "rungs", "counting"] {
-        let path = built(program);
+        let path = built(program, "");
         let run = |arguments: &[&str]| {
             let mut command = Command::new(&path);
             command.args(arguments).stdin(Stdio::null());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use microgpt::gpt::Gpt;
+use microgpt::hugging_face::end_of_text;
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::TrainConfig;
 
@@ -25,6 +26,9 @@ pub struct Options {
     /// Threads; the text does not depend on them [default: cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Go on after an end-of-text token, eos_token_id of a folder
+    #[arg(long)]
+    ignore_eos: bool,
     #[command(flatten)]
     sampling: Sampling,
 }
@@ -50,7 +54,10 @@ impl Options {
             (model, corpus.tokenizer, trainer.config().seed)
         };
         let beginning = tokenizer.encode("\n").unwrap_or(vec![0]);
-        let generation = self.sampling.checked(&tokenizer, beginning)?;
+        let mut generation = self.sampling.checked(&tokenizer, beginning)?;
+        if self.run.is_dir() && !self.ignore_eos {
+            generation.ends = end_of_text(&self.run)?;
+        }
         let seed = self.seed.unwrap_or(seed);
         Ok(Job { model, tokenizer, generation, seed })
     }

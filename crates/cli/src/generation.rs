@@ -36,6 +36,8 @@ pub struct Generation {
     shows_prompt: bool,
     sampler: Sampler,
     length: usize,
+    /// The text ends before one of these.
+    pub ends: Vec<u16>,
 }
 
 impl Sampling {
@@ -59,8 +61,8 @@ impl Sampling {
         if let Some(top_k) = self.top_k.filter(|&k| k > vocab_size) {
             Err(GenerationError::TopKTooLarge { top_k, vocab_size })?;
         }
-        let length = self.length;
-        Ok(Generation { prompt, shows_prompt, sampler, length })
+        let (length, ends) = (self.length, Vec::new());
+        Ok(Generation { prompt, shows_prompt, sampler, length, ends })
     }
 }
 
@@ -72,7 +74,7 @@ impl Generation {
         tokenizer: &CharTokenizer,
         seed: u64,
     ) -> Result<(), Error> {
-        let Self { prompt, shows_prompt, sampler, length } = self;
+        let Self { prompt, shows_prompt, sampler, length, ends } = self;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(2); // stream 0 drew the weights, stream 1 the batches
         let ids = Generator::new(model, &prompt, sampler, rng)?;
@@ -89,6 +91,9 @@ impl Generation {
                     return Err(error.into());
                 }
             };
+            if ends.contains(&id) {
+                break;
+            }
             write!(out, "{}", visible(&tokenizer.decode(&[id])?))?;
             out.flush()?;
         }

@@ -24,8 +24,8 @@ use serde_json::{Map, Value, json};
 
 pub use self::error::{Fault, HuggingFaceError};
 #[cfg(feature = "tokenizers")]
-pub use self::tokens::JsonTokenizer;
-pub use self::tokens::import_characters;
+pub use self::tokens::{JsonTokenizer, TokenStream};
+pub use self::tokens::{end_of_text, import_characters};
 
 use self::error::{At, Result, ensure};
 use self::tokens::{TOKENIZER, tokenizer_json};
@@ -35,6 +35,7 @@ use crate::safetensors::{FileError, open};
 use crate::tokenization::CharTokenizer;
 
 const CONFIG: &str = "config.json";
+const GENERATION: &str = "generation_config.json";
 
 /// Writes a folder that `transformers` opens: the model, its characters, and
 /// how to generate with it.
@@ -103,7 +104,7 @@ fn write_files(
     for (name, content) in [
         (TOKENIZER, tokenizer_json(tokenizer)),
         ("tokenizer_config.json", tokenizer_config),
-        ("generation_config.json", sampling),
+        (GENERATION, sampling),
         (CONFIG, config_json(&config)), // without it nobody reads the rest
     ] {
         let path = folder.join(name);

@@ -70,6 +70,28 @@ fn a_folder_generates_what_its_run_generates() {
     assert!(error.contains("config.json: cannot read: "), "{error}");
 }
 
+#[test]
+fn a_folder_s_text_ends_before_its_end_of_text_token() {
+    let folder = Folder::new("eos");
+    succeed(&folder, &format!("{TINY} --steps 20 --checkpoint a"));
+    succeed(&folder, "export a hf");
+    let options = "--length 40 --prompt to";
+    let all = succeed(&folder, &format!("generate hf {options}"));
+    let tokenizer =
+        hugging_face::import_characters(&folder.0.join("hf")).unwrap();
+    let space = tokenizer.encode(" ").unwrap()[0];
+    for eos in [format!("{space}"), format!("[60000, {space}]")] {
+        let path = folder.0.join("hf/generation_config.json");
+        let json = format!("{{\"eos_token_id\": {eos}}}");
+        std::fs::write(path, json).unwrap();
+        let (before, _) = all.split_once(' ').unwrap();
+        let ended = succeed(&folder, &format!("generate hf {options}"));
+        assert_eq!(ended, format!("{before}\n"));
+        let on = format!("generate hf {options} --ignore-eos");
+        assert_eq!(succeed(&folder, &on), all);
+    }
+}
+
 /// A text may lack characters that the model knows: they stay in the run, which
 /// is saved, resumed, averaged, exported and generated with like any other.
 #[test]
