@@ -18,6 +18,7 @@ use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::GptConfig;
 use microgpt::hugging_face::{JsonTokenizer, end_of_text, import};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+use terminal::memory::check_folder;
 use terminal::{finish, start_threads, visible, warn};
 
 #[global_allocator]
@@ -65,6 +66,7 @@ fn run(options: &Options) -> Result<(), Error> {
     start_threads(options.threads)?;
     Sampler::new(options.temperature, options.top_k)?; // before it takes time
     let start = Instant::now();
+    check_folder(&options.model)?;
     // First, since reading it takes memory that is free again afterwards
     let tokenizer = JsonTokenizer::load(&options.model)?;
     let model = import(&options.model)?;

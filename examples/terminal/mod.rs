@@ -3,6 +3,8 @@
 
 #![allow(dead_code)] // few programs need all of it
 
+pub mod memory;
+
 use std::error::Error;
 use std::io::{self, Write, stderr};
 use std::path::Path;

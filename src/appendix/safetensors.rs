@@ -55,6 +55,12 @@ pub enum FileError {
         /// The header's length, as announced.
         header: u64,
     },
+    /// The system has no memory for the numbers, or not for this process.
+    #[error("takes {:.1} GB of memory, which cannot be had here", *.bytes / 1e9)]
+    Memory {
+        /// Bytes that its numbers take.
+        bytes: f64,
+    },
     /// The header is no list of tensors one behind the other.
     #[error("the header is damaged: {reason}")]
     Header {
@@ -74,6 +80,19 @@ fn instead(header: u64) -> String {
         }
         _ => format!("would begin with a header of {header} bytes"),
     }
+}
+
+/// Refuses to make so many numbers (more than can be counted, if `None`) when
+/// the system, asked for their memory, doesn't give it. Without asking, the
+/// program would end there.
+///
+/// # Errors
+/// [`FileError::Memory`].
+pub fn check_memory(numbers: Option<usize>) -> Result<(), FileError> {
+    let numbers = numbers.unwrap_or(usize::MAX);
+    let asked = Vec::<Float>::new().try_reserve_exact(numbers);
+    let bytes = numbers as f64 * size_of::<Float>() as f64;
+    asked.map_err(|_| FileError::Memory { bytes })
 }
 
 /// What comes before the numbers: the length of the header, and the header,

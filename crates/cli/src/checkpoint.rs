@@ -7,12 +7,17 @@ use microgpt::checkpoint::{self, Corpus, RunFile, RunFileError};
 use microgpt::training::Trainer;
 
 use crate::dataset::Dataset;
+use crate::terminal::memory::check_memory;
 use crate::terminal::warn;
 use crate::{Error, program, shown, typed};
 
 /// The run in a file, and what it remembers of its text.
 pub fn load(path: &Path) -> Result<(Trainer, Corpus), Error> {
     let name = shown(path);
+    if let Ok(metadata) = path.metadata() {
+        check_memory(metadata.len() as f64)
+            .map_err(|problem| format!("{name}: {problem}"))?;
+    }
     Ok(checkpoint::load(path).map_err(|error| format!("{name}: {error}"))?)
 }
 

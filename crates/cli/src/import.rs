@@ -13,6 +13,7 @@ use microgpt::training::{TrainConfig, Trainer, evaluate};
 use crate::checkpoint::create;
 use crate::dataset::Dataset;
 use crate::settings::{check, setting_error};
+use crate::terminal::memory::check_folder;
 use crate::{Error, program, shown, typed};
 
 /// Make a run of the model in a folder, to train it further
@@ -79,6 +80,8 @@ impl Job {
 /// The model in a folder, and its characters.
 pub fn read_folder(folder: &Path) -> Result<(Gpt, CharTokenizer), Error> {
     let tokenizer = hugging_face::import_characters(folder)?;
+    check_folder(folder)
+        .map_err(|problem| format!("{}: {problem}", shown(folder)))?;
     let model = hugging_face::import(folder)?;
     Ok((model, tokenizer))
 }

@@ -8,6 +8,7 @@ use microgpt::training::{
 };
 
 use crate::Error;
+use crate::terminal::memory::check_memory;
 
 /// A model and its training that go together.
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -158,13 +159,12 @@ impl Training {
 pub fn check(sizes: GptConfig, config: &TrainConfig) -> Result<(), Error> {
     sizes.validate().map_err(size_error)?;
     config.validate(&sizes).map_err(setting_error)?;
-    let gigabytes = config.memory(&sizes) / 1e9;
-    if gigabytes > memory() {
-        Err(format!(
-            "training at these sizes takes some {gigabytes:.0} GB of memory; \
-             choose a smaller model, context length or batch"
-        ))?;
-    }
+    check_memory(config.memory(&sizes)).map_err(|problem| {
+        format!(
+            "training at these sizes {problem}; choose a smaller model, \
+             context length or batch"
+        )
+    })?;
     Ok(())
 }
 
@@ -192,16 +192,5 @@ pub fn setting_error(error: TrainError) -> Error {
             format!("--{option} {value}: {problem}").into()
         }
         error => error.into(),
-    }
-}
-
-/// The gigabytes of memory of this machine, or a thousand if that is unknown.
-fn memory() -> f64 {
-    let known = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = known.strip_prefix("MemTotal:").unwrap_or_default();
-    let kilobytes = total.split_whitespace().next().map(str::parse::<f64>);
-    match kilobytes {
-        Some(Ok(kilobytes)) => kilobytes * 1024.0 / 1e9,
-        _ => 1000.0,
     }
 }

@@ -7,6 +7,7 @@ use super::error::CheckpointError;
 use super::{Corpus, VERSION};
 use crate::Float;
 use crate::gpt::{Gpt, GptConfig};
+use crate::safetensors::check_memory;
 use crate::tokenization::CharTokenizer;
 use crate::training::{
     AdamW, LrSchedule, SequenceWarmup, TrainConfig, Trainer,
@@ -208,6 +209,7 @@ impl Record {
                 "{params} parameters of {each} bytes each, in {bytes} bytes"
             )));
         }
+        check_memory(Some(params * each / size_of::<Float>()))?;
         let tokenizer = self.tokenizer()?;
         let mut trainer = Trainer::new(Gpt::zeros(self.model), self.training)?;
         trainer.step = self.step;

@@ -31,7 +31,7 @@ use self::error::{At, Result, ensure};
 use self::tokens::{TOKENIZER, tokenizer_json};
 use self::weights::{WEIGHTS, Weights, write_weights};
 use crate::gpt::{Gpt, GptConfig};
-use crate::safetensors::{FileError, open};
+use crate::safetensors::{FileError, check_memory, open};
 use crate::tokenization::CharTokenizer;
 
 const CONFIG: &str = "config.json";
@@ -143,6 +143,7 @@ pub fn import(folder: &Path) -> Result<Gpt> {
     let (config, tied) = read_config(folder)?;
     let mut weights = Weights::open(folder)?;
     weights.check_sizes(&config)?;
+    check_memory(config.checked_num_params()).at(folder)?;
     let mut model = Gpt::zeros(config);
     for tensor in model.tensors_mut() {
         weights.fill(tensor)?;

@@ -10,6 +10,7 @@ mod help;
 #[cfg(unix)]
 mod interrupt;
 mod kill;
+mod memory;
 #[cfg(target_os = "linux")]
 mod progress;
 mod resume;
