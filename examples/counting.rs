@@ -13,7 +13,7 @@ mod terminal;
 
 use microgpt::orientation::CountModel;
 use microgpt::training::split;
-use terminal::{finish, read_text};
+use terminal::read_text;
 
 /// A language model made of counts, smoothed as Kneser and Ney do it.
 ///
@@ -108,7 +108,7 @@ impl KneserNey<'_> {
 const LONGEST: usize = 8; // characters in a run
 
 fn main() -> ExitCode {
-    finish(run())
+    terminal::run(run)
 }
 
 fn run() -> Result<(), Box<dyn Error>> {

@@ -19,7 +19,7 @@ use microgpt::gpt::GptConfig;
 use microgpt::hugging_face::{JsonTokenizer, end_of_text, import};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use terminal::memory::check_folder;
-use terminal::{finish, start_threads, visible, warn};
+use terminal::{start_threads, visible, warn};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -59,7 +59,7 @@ struct Options {
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    finish(run(&Options::parse()))
+    terminal::run(|| run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<(), Error> {

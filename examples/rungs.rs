@@ -18,7 +18,7 @@ use microgpt::orientation::{Rung, ladder};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{TrainConfig, Trainer, evaluate, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use terminal::{finish, read_text};
+use terminal::read_text;
 
 /// Hands the memory of one step to the next without asking the system again.
 #[global_allocator]
@@ -27,7 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SEED: u64 = 1337;
 
 fn main() -> ExitCode {
-    finish(run())
+    terminal::run(run)
 }
 
 fn run() -> Result<(), Box<dyn Error>> {

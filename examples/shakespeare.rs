@@ -45,7 +45,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    terminal::finish(run(&Options::parse()))
+    terminal::run(|| run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {

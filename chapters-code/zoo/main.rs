@@ -23,7 +23,6 @@ use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{Event, LrSchedule, TrainConfig, Trainer, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use terminal::finish;
 
 const SONNETS: &str = include_str!("../data/sonnets.txt");
 
@@ -31,7 +30,7 @@ const SONNETS: &str = include_str!("../data/sonnets.txt");
 type Variant = (&'static str, &'static [Patch], usize);
 
 fn main() -> ExitCode {
-    finish(obey())
+    terminal::run(obey)
 }
 
 fn obey() -> Result<(), Box<dyn Error>> {

@@ -4,6 +4,7 @@
 #![allow(dead_code)] // few programs need all of it
 
 pub mod memory;
+pub mod processor;
 
 use std::error::Error;
 use std::io::{self, Write, stderr};
@@ -11,6 +12,8 @@ use std::path::Path;
 use std::process::{ExitCode, Termination};
 
 use microgpt::tokenization::{CharTokenizer, TokenizerError, unseen};
+
+use processor::check_processor;
 
 /// The text in a file.
 pub fn read_text(path: &Path) -> Result<String, Box<dyn Error>> {
@@ -82,10 +85,13 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// How a program ends: with what went wrong, unless it is only that nobody
-/// reads the output any more.
-pub fn finish(ended: Result<impl Termination, Box<dyn Error>>) -> ExitCode {
-    match ended {
+/// A program, from its start to its end: with what went wrong, unless it is
+/// only that nobody reads the output any more.
+pub fn run<T: Termination>(
+    program: impl FnOnce() -> Result<T, Box<dyn Error>>,
+) -> ExitCode {
+    check_processor();
+    match program() {
         Ok(ended) => ended.report(),
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -56,11 +56,13 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let matches = Program::command().bin_name(program()).get_matches();
-    match Program::from_arg_matches(&matches) {
-        Ok(Program { task, .. }) => terminal::finish(run(task)),
-        Err(error) => error.exit(),
-    }
+    terminal::run(|| {
+        let matches = Program::command().bin_name(program()).get_matches();
+        match Program::from_arg_matches(&matches) {
+            Ok(Program { task, .. }) => run(task),
+            Err(error) => error.exit(),
+        }
+    })
 }
 
 fn run(task: Task) -> Result<ExitCode, Error> {

@@ -11,9 +11,12 @@ mod help;
 mod interrupt;
 mod kill;
 mod memory;
+mod processor;
 #[cfg(target_os = "linux")]
 mod progress;
 mod resume;
 mod settings;
 mod support;
+#[path = "../../../../examples/terminal/mod.rs"]
+mod terminal;
 mod train;

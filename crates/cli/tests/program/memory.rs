@@ -4,11 +4,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use crate::support::*;
-
-// Each program has the file as a module of its own; here are its insides
-#[allow(dead_code)]
-#[path = "../../../../examples/terminal/memory.rs"]
-mod limits;
+use crate::terminal::memory;
 
 /// The program in a shell, after a command of the shell's.
 fn after(shell: &str, folder: &Folder, arguments: &str) -> Output {
@@ -180,6 +176,6 @@ fn the_least_of_all_limits_counts() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
-        assert_eq!(limits::limit(&root.0), limit, "{case}");
+        assert_eq!(memory::limit(&root.0), limit, "{case}");
     }
 }
