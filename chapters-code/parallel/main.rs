@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use microgpt::parallel::AllReduce;
+use microgpt::parallel::{self, AllReduce};
 use microgpt::training::{Gradients, ShardedGradients};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
@@ -36,21 +36,21 @@ macro_rules! say {
     };
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let _universe = mpi::initialize().ok_or("MPI is running already")?;
-    // A rank stands for a machine; here it is one thread
-    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
-    let world = SimpleCommunicator::world();
-    let (rank, ranks) = (world.rank(), world.size());
-    // One rank's yes is everybody's
-    let all = AllReduce::new(world, 4);
-    assert!(all.any(rank + 1 == ranks) && !all.any(false));
-    let machine = last_machine()?;
-    say!("[ranks]\n{ranks}, the last on {machine}");
-    equality()?;
-    timing()?;
-    network();
-    Ok(())
+fn main() {
+    parallel::run(|world| {
+        // A rank stands for a machine; here it is one thread
+        rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
+        let (rank, ranks) = (world.rank(), world.size());
+        // One rank's yes is everybody's
+        let all = AllReduce::new(world, 4);
+        assert!(all.any(rank + 1 == ranks) && !all.any(false));
+        let machine = last_machine()?;
+        say!("[ranks]\n{ranks}, the last on {machine}");
+        equality()?;
+        timing()?;
+        network();
+        Ok(())
+    });
 }
 
 // ANCHOR: equality
@@ -80,7 +80,6 @@ fn equality() -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: equality
 
-// ANCHOR: twenty_steps
 /// Twenty steps, by all ranks and by this one alone.
 fn twenty_steps(
     model: double::gpt::Gpt,
@@ -106,7 +105,6 @@ fn twenty_steps(
     say!("after twenty steps the weights are {apart:.0e} apart");
     Ok(())
 }
-// ANCHOR_END: twenty_steps
 
 /// The largest difference, relative to the largest number of its tensor; NaN,
 /// which `max` would pass over, is the largest of all.
@@ -151,7 +149,6 @@ fn timing() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-// ANCHOR: network
 /// How long the gradient is on its way, and how many tokens a machine must
 /// work on in the meantime, at 150 GFLOP/s, for the network not to be what
 /// everybody waits for.
@@ -169,4 +166,3 @@ fn network() {
         }
     }
 }
-// ANCHOR_END: network

@@ -31,7 +31,7 @@ for side in $here $there; do
   ip -n $side link set lo up
   ip -n $side link set cable up
 done
-ip netns exec $here mpirun --allow-run-as-root --oversubscribe \
+ip netns exec $here "${MPIRUN:-mpirun}" --allow-run-as-root --oversubscribe \
   --bind-to none --mca plm_rsh_agent "$0" --mca btl tcp,self \
   --mca btl_tcp_if_include 10.77.0.0/24 \
   --mca oob_tcp_if_include 10.77.0.0/24 \
