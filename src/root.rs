@@ -97,8 +97,8 @@ pub fn general_mat_mul(
 ///
 /// Multiplying matrices is an art of its own (blocks that fit the caches,
 /// copied into the order in which a kernel for one kind of processor wants
-/// them); the crate `gemm` practises it. Where it can do nothing with the
-/// caches, ndarray multiplies.
+/// them); the crate `gemm` practises it. Where the caches are such that it
+/// would fail, ndarray multiplies.
 #[allow(unsafe_code)]
 fn multiply(
     alpha: Float,
@@ -107,7 +107,7 @@ fn multiply(
     beta: Float,
     c: &mut ArrayRef2<Float>,
 ) {
-    if !*CACHES_SUIT_GEMM {
+    if *GEMM_WOULD_FAIL {
         return ndarray::linalg::general_mat_mul(alpha, a, b, beta, c);
     }
     let ((m, k), n) = (a.dim(), b.ncols());
@@ -131,25 +131,26 @@ fn multiply(
 }
 // ANCHOR_END: multiply
 
-/// Whether `gemm` can multiply on this machine.
+/// Whether `gemm` would fail over the caches of this machine.
 ///
-/// It cuts matrices into blocks that fit the caches, and version 0.19 takes for
+/// It cuts matrices into blocks that fit them, and version 0.19 takes for
 /// granted that some do. Over a fourth level of cache it panics; where many
 /// cores share a small one, it divides by zero or never ends.
-static CACHES_SUIT_GEMM: LazyLock<bool> = LazyLock::new(|| {
+static GEMM_WOULD_FAIL: LazyLock<bool> = LazyLock::new(|| {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    let rows = match (
-        is_x86_feature_detected!("avx512f"),
-        is_x86_feature_detected!("fma"),
-    ) {
-        (true, _) => 64,
-        (_, true) => 16,
-        _ => 2,
-    };
+    let (wide, narrow) =
+        (is_x86_feature_detected!("avx512f"), is_x86_feature_detected!("fma"));
     #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    let rows = if cfg!(target_arch = "aarch64") { 16 } else { 2 };
-    caches_can_be_read(Path::new("/sys/devices/system/cpu"))
-        && blocks_fit(*CACHE_INFO, rows)
+    let (wide, narrow) = (false, cfg!(target_arch = "aarch64"));
+    // The rows of its kernels
+    let rows = match (wide, narrow) {
+        (true, _) => 64,
+        (false, true) => 16,
+        (false, false) => 2,
+    };
+    let readable = caches_can_be_read(Path::new("/sys/devices/system/cpu"));
+    // In this order: reading them is what it could fail in
+    !(readable && blocks_fit(*CACHE_INFO, rows))
 });
 
 /// Whether `gemm` can read what Linux says of the caches. It has room for three
