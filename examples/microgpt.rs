@@ -8,7 +8,12 @@
 // The program does not use all that the chapters have made.
 #![allow(dead_code)]
 
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
 use gemm_common::Parallelism;
+use gemm_common::cache::{CACHE_INFO, CacheInfo};
 use ndarray::{ArrayRef2, Axis};
 
 /// The number that everything is made of. The tests compile the same modules
@@ -74,6 +79,9 @@ fn multiply(
     beta: Float,
     c: &mut ArrayRef2<Float>,
 ) {
+    if *GEMM_WOULD_FAIL {
+        return ndarray::linalg::general_mat_mul(alpha, a, b, beta, c);
+    }
     let ((m, k), n) = (a.dim(), b.ncols());
     let strides = |x: &ArrayRef2<Float>| (x.strides()[0], x.strides()[1]);
     let ((a_row, a_column), (b_row, b_column)) = (strides(a), strides(b));
@@ -92,6 +100,61 @@ fn multiply(
             beta, alpha, false, false, false, Parallelism::None,
         );
     }
+}
+
+/// Whether `gemm` would fail over the caches of this machine.
+static GEMM_WOULD_FAIL: LazyLock<bool> = LazyLock::new(|| {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    let (wide, narrow) =
+        (is_x86_feature_detected!("avx512f"), is_x86_feature_detected!("fma"));
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    let (wide, narrow) = (false, cfg!(target_arch = "aarch64"));
+    // The rows of its kernels
+    let rows = match (wide, narrow) {
+        (true, _) => 64,
+        (false, true) => 16,
+        (false, false) => 2,
+    };
+    let readable = caches_can_be_read(Path::new("/sys/devices/system/cpu"));
+    // In this order: reading them is what it could fail in
+    !(readable && blocks_fit(*CACHE_INFO, rows))
+});
+
+/// Whether `gemm` can read what Linux says of the caches. It has room for three
+/// levels, and divides by the number of cores in a list that must be there.
+pub(crate) fn caches_can_be_read(cpus: &Path) -> bool {
+    let listed = |folder| fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut caches = listed(cpus.to_path_buf())
+        .flat_map(|cpu| listed(cpu.path().join("cache")))
+        .filter(|file| {
+            file.file_name().as_encoded_bytes().starts_with(b"index")
+        });
+    caches.all(|cache| {
+        let said = |name| fs::read_to_string(cache.path().join(name));
+        said("level").is_ok_and(|n| matches!(n.trim(), "1" | "2" | "3"))
+            && said("shared_cpu_list").is_ok()
+    })
+}
+
+/// Whether `gemm` finds blocks that fit these caches, where it makes `rows` rows
+/// of a product at a time.
+pub(crate) fn blocks_fit(caches: [CacheInfo; 3], rows: usize) -> bool {
+    // Beyond these sizes it would run out of memory, or of digits
+    let sound = |cache: CacheInfo| {
+        cache.cache_bytes <= 1 << 31 && cache.associativity <= 1 << 16
+    };
+    let [l1, l2, l3] = caches;
+    let (ways, line) = (l1.associativity.max(2), l1.cache_line_bytes.max(64));
+    let way = l1.cache_bytes.max(1 << 15) / ways; // in bytes
+    if !caches.into_iter().all(sound) || way < line || !line.is_power_of_two() {
+        return false;
+    }
+    let longer = way * ways.next_power_of_two().max(4);
+    let panel = longer.max(rows * 512 * size_of::<f32>());
+    let least = if rows > 2 { 2 * panel } else { 4 * panel };
+    l2.cache_bytes >= least
+        && l2.associativity.max(2) % 2 == 0 // half of three ways is one
+        && (l3.cache_bytes == 0 || l3.cache_bytes >= least)
 }
 
 #[rustfmt::skip]

@@ -78,6 +78,10 @@ const ELSEWHERE: [(&str, Why); 40] = [
         "cargo test --test zoo -- --ignored --nocapture",
         Recorded(&["proofs/zoo.txt"]),
     ),
+    (
+        "cargo test --test caches -- …",
+        Because("needs root; .ci/run runs it where it has that"),
+    ),
     ("cargo mutants", Recorded(&["proofs/mutants.txt"])),
     (
         "cargo mutants -j 2 --timeout 60 --re '^src/gpt.rs'",
