@@ -508,8 +508,7 @@ mod tokens {
             load(&folder.0).expect("a good folder");
             damage(&folder);
             let said = load(&folder.0).expect_err(what).to_string();
-            let said = said.replace(&folder.0.display().to_string(), "DIR");
-            format!("{what}\n{}", wrap(&said))
+            format!("{what}\n{}", wrap(&anywhere(&folder, &said)))
         });
         assert_snapshot!("tokenizers", rows.concat());
     }
@@ -681,6 +680,12 @@ impl Folder {
     }
 }
 
+/// What is said of a folder, wherever it is, and on whichever system.
+fn anywhere(folder: &Folder, said: &str) -> String {
+    let said = said.replace(&folder.0.display().to_string(), "DIR");
+    said.replace("DIR\\", "DIR/")
+}
+
 /// What is said of a folder that cannot be loaded. To say it takes little
 /// memory.
 fn refusal<T>(
@@ -692,8 +697,7 @@ fn refusal<T>(
     let said = said.expect("it cannot be loaded").to_string();
     let allowed = 8 * folder.bytes() + 10_000;
     assert!(memory.bytes_max <= allowed, "{said}: {memory:?}");
-    let folder = folder.0.display().to_string();
-    said.replace(&folder, "DIR")
+    anywhere(folder, &said)
 }
 
 /// What is said of each of these damages of a folder.

@@ -24,8 +24,10 @@ impl Drop for Folder {
     }
 }
 
-/// The text with no line longer than 72 characters, but for long words.
+/// The text with no line longer than 72 characters, but for long words; what
+/// the system itself says is left out, since each has other words.
 pub fn wrap(text: &str) -> String {
+    let text = without_system(text);
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().unwrap();
@@ -38,4 +40,14 @@ pub fn wrap(text: &str) -> String {
         }
     }
     lines.iter().map(|line| format!("    {line}\n")).collect()
+}
+
+/// `x: No such file or directory (os error 2)` as `x: (the system says why)`.
+fn without_system(text: &str) -> String {
+    let Some((before, after)) = text.split_once(" (os error ") else {
+        return text.to_owned();
+    };
+    let (before, _) = before.rsplit_once(": ").unwrap();
+    let (_, after) = after.split_once(')').unwrap();
+    format!("{before}: (the system says why){after}")
 }

@@ -10,13 +10,16 @@ mod help;
 #[cfg(unix)]
 mod interrupt;
 mod kill;
+#[cfg(target_os = "linux")]
 mod memory;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod processor;
 #[cfg(target_os = "linux")]
 mod progress;
 mod resume;
 mod settings;
 mod support;
+#[cfg(target_os = "linux")]
 #[path = "../../../../examples/terminal/mod.rs"]
 mod terminal;
 mod train;

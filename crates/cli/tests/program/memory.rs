@@ -25,7 +25,6 @@ fn refused(output: Output, said: &str) {
 
 /// The numbers take 199 MB, on two threads, and the program some 60 MB more of
 /// addresses, or some 25 MB of data.
-#[cfg(target_os = "linux")]
 #[test]
 fn the_limits_of_the_shell_are_seen_before_the_work() {
     let folder = Folder::new("ulimit");
@@ -41,7 +40,6 @@ fn the_limits_of_the_shell_are_seen_before_the_work() {
 }
 
 /// Reading takes less than training, and may be refused as well.
-#[cfg(target_os = "linux")]
 #[test]
 fn what_is_read_must_fit_too() {
     let folder = Folder::new("read");
@@ -61,7 +59,6 @@ fn what_is_read_must_fit_too() {
     assert!(!folder.0.join("other").exists());
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs root, to make a control group"]
 fn the_limit_of_a_control_group_is_seen_before_the_work() {

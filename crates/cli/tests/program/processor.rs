@@ -7,7 +7,6 @@ use crate::terminal::processor::unused;
 
 /// Processors that have less than the one that compiled the program, if that
 /// was made since 2013.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 #[ignore = "needs qemu-x86_64"]
 fn on_an_older_processor_the_program_says_so() {
