@@ -7,6 +7,8 @@
 
 #[path = "support/chromium.rs"]
 mod chromium;
+#[path = "browser/formulas.rs"]
+mod formulas;
 mod support;
 
 use std::fs;

@@ -22,6 +22,9 @@ const DRAWN: &str = "rect, path, circle, ellipse, line, polyline, polygon, \
 /// What Markdown makes of stars and brackets that KaTeX left in a formula.
 const IN_FORMULA: &str = ".katex em, .katex strong, .katex a, .katex code";
 
+/// What MathML has for two letters of `\mathrm{norm}`.
+const UPRIGHT_PAIR: &str = "mi[mathvariant=normal] + mi[mathvariant=normal]";
+
 struct Page {
     source: String,
     html: Html,
@@ -99,6 +102,17 @@ fn check_elements(page: &Page, say: &mut impl FnMut(String)) {
     }
     for element in page.all(IN_FORMULA) {
         say(format!("Markdown in a formula: {}", short(&element.html())));
+    }
+    for element in page.all(".katex:not(:has(math semantics > :first-child))") {
+        say(format!("no MathML beside {}", short(&text(element))));
+    }
+    for letter in page.all(UPRIGHT_PAIR) {
+        let before = letter.prev_sibling().and_then(ElementRef::wrap);
+        let letters = before.map(text).unwrap_or_default() + &text(letter);
+        if letters.chars().all(|c| c.is_ascii_alphabetic()) {
+            // Read as a product of so many variables
+            say(format!("a word is spelled out: …{letters}…"));
+        }
     }
     for code in page.all("pre > code") {
         if text(code).trim().is_empty() {
@@ -402,6 +416,7 @@ fn a_page_of_everything_is_whole() {
     let page = &built.pages["everything.html"];
     for what in [
         ".katex .frac-line",
+        ".katex > .katex-mathml + .katex-html[aria-hidden=true]",
         ".katex-display .delimsizing svg[viewBox]",
         "figure > svg[viewBox] marker[refX] path",
         "figure > svg linearGradient stop",
@@ -426,6 +441,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("fenced", "~~~text\n$x$\n~~~", "a formula is set in code"),
     ("raw", "<figcaption>\nThe `x`\n</figcaption>", "Markdown is left"),
     ("starred", r"$\text{a *b* c}$", "Markdown in a formula"),
+    ("spelled", r"$\mathrm{norm}(x)$", "a word is spelled out"),
+    ("subscripts", r"$\hat{x}_i + \delta_{ij}$", "Markdown in a formula"),
     ("include", "{{#include nowhere.md}}", "an include is left"),
     ("code", "```rust\n```", "a block of code is empty"),
     ("anchor", "```rs\n{{#include code.md:no}}\n```", "a block of code is e"),
