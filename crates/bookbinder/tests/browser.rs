@@ -9,6 +9,8 @@
 mod chromium;
 #[path = "browser/formulas.rs"]
 mod formulas;
+#[path = "browser/print.rs"]
+mod print;
 mod support;
 
 use std::fs;

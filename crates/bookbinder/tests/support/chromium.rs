@@ -189,10 +189,23 @@ impl Tab {
 
     /// Loads a page, and forgets what happened before.
     pub fn visit(&mut self, file: &Path) {
+        self.ask_for(file);
+        self.loaded();
+    }
+
+    /// Loads a page that runs none of its scripts.
+    pub fn visit_without_scripts(&mut self, file: &Path) {
+        let disabled = |value: bool| json!({ "value": value });
+        self.call("Emulation.setScriptExecutionDisabled", disabled(true));
+        self.ask_for(file);
+        self.wait("a page", |m| m["method"] == "Page.loadEventFired");
+        self.call("Emulation.setScriptExecutionDisabled", disabled(false));
+    }
+
+    fn ask_for(&mut self, file: &Path) {
         self.events.clear();
         let url = format!("file://{}", file.display());
         self.call("Page.navigate", json!({ "url": url }));
-        self.loaded();
     }
 
     /// Waits until a page that is on its way has come.
