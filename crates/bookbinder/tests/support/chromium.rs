@@ -249,6 +249,21 @@ impl Tab {
         }
     }
 
+    /// Presses a key that is no letter, by its code in Windows, and lets it go.
+    /// `modifiers`: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift, or a sum of them.
+    pub fn press(&mut self, key: &str, code: u64, modifiers: u64) {
+        for kind in ["rawKeyDown", "keyUp"] {
+            let event = json!({
+                "type": kind,
+                "key": key,
+                "code": key,
+                "windowsVirtualKeyCode": code,
+                "modifiers": modifiers,
+            });
+            self.call("Input.dispatchKeyEvent", event);
+        }
+    }
+
     /// Waits until an expression is true.
     pub fn until(&mut self, expression: &str) {
         let end = Instant::now() + Duration::from_secs(10);
