@@ -13,6 +13,8 @@ mod formulas;
 mod keys;
 #[path = "browser/print.rs"]
 mod print;
+#[path = "browser/search.rs"]
+mod search;
 mod support;
 
 use std::fs;
