@@ -70,9 +70,14 @@ fn around<'a>(lines: &[&'a str], number: usize) -> Option<&'a str> {
     let above = lines[..number - 1].iter().rev();
     let head = above.take_while(|line| **line != "}");
     let head = head.filter_map(|line| line.strip_prefix("impl")).next()?;
-    let head = head.trim_end_matches([' ', '{']);
-    let owner = head.rsplit(" for ").next()?.rsplit(' ').next()?;
-    Some(owner.split('<').next().unwrap_or(owner))
+    // Behind the parameters of the `impl`, and before those of the type
+    let mut depth = 0;
+    let head = head.trim_start_matches(|c| {
+        depth += i32::from(c == '<') - i32::from(c == '>');
+        depth > 0 || c == '>'
+    });
+    let owner = head.rsplit(" for ").next()?;
+    owner.trim().split(['<', ' ']).next()
 }
 
 /// The first sentence of the comment above a line, without its links.

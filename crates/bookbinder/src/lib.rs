@@ -1,6 +1,8 @@
 //! Builds a book as `mdbook build` does, with mdbook and mdbook-katex as
 //! libraries: nothing to install, and nothing that is said gets lost.
 
+mod search;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,6 +39,7 @@ pub fn build(root: &Path, dest: &Path) -> Result<Vec<String>> {
     // Takes the place, and the order, of the program `mdbook-katex`
     book.with_preprocessor(KatexProcessor);
     book.build()?;
+    search::index_again(dest)?;
     Ok(listening.stop())
 }
 

@@ -7,6 +7,14 @@
 
 #[path = "support/chromium.rs"]
 mod chromium;
+#[path = "browser/formulas.rs"]
+mod formulas;
+#[path = "browser/keys.rs"]
+mod keys;
+#[path = "browser/print.rs"]
+mod print;
+#[path = "browser/search.rs"]
+mod search;
 mod support;
 
 use std::fs;
@@ -219,6 +227,10 @@ fn a_reader_searches_and_turns_pages() {
     }
 }
 
+/// A box of a kind that book/page.js does not know.
+const UNREACHABLE: &str = "<section style='overflow: auto'>\
+    <p style='width: 2000px'>wide</p></section>";
+
 /// A page that is wrong, and what has to be said about it.
 const WRONG: &[(&str, &str, &str)] = &[
     ("wide", "<div style='width: 2000px'>wide</div>", "out of the column"),
@@ -229,6 +241,8 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("fetch", "<script>fetch('http://a.test/')</script>", "a request to"),
     ("image", "<img alt='a' src='nowhere.png'>", "a request failed"),
     ("hidden", "<p style='display: none'>$x$</p>", "invisible"),
+    ("tabless", UNREACHABLE, "no Tab leads to"),
+    ("nameless", UNREACHABLE, "a box without a name"),
     ("flat", "<figure style='height: 0'><br></figure>", "invisible"),
     (
         "black",

@@ -22,6 +22,9 @@ const DRAWN: &str = "rect, path, circle, ellipse, line, polyline, polygon, \
 /// What Markdown makes of stars and brackets that KaTeX left in a formula.
 const IN_FORMULA: &str = ".katex em, .katex strong, .katex a, .katex code";
 
+/// What MathML has for two letters of `\mathrm{norm}`.
+const UPRIGHT_PAIR: &str = "mi[mathvariant=normal] + mi[mathvariant=normal]";
+
 struct Page {
     source: String,
     html: Html,
@@ -50,7 +53,53 @@ fn complaints(folder: &Path) -> Vec<String> {
         let mut say = |what: String| said.push(format!("{name}: {what}"));
         built.check_css(name, &css, &mut say);
     }
+    said.extend(check_index(folder, &built));
     said
+}
+
+/// A search finds words, and none of what only KaTeX knows.
+fn check_index(folder: &Path, built: &Built) -> Vec<String> {
+    let tex: Vec<String> = built
+        .pages
+        .values()
+        .flat_map(|page| page.all("annotation").map(text))
+        .filter(|tex| tex.contains('\\'))
+        .collect();
+    let mut said = Vec::new();
+    for (url, entry) in entries(folder) {
+        let unseen = ('\u{200b}'..='\u{200f}').chain('\u{2060}'..='\u{2064}');
+        if entry.contains(unseen.collect::<Vec<_>>().as_slice()) {
+            said.push(format!("search, {url}: characters of no width"));
+        }
+        if let Some(tex) = tex.iter().find(|tex| entry.contains(tex.trim())) {
+            said.push(format!("search, {url}: {tex}"));
+        }
+    }
+    said
+}
+
+/// The texts of the search index, by their addresses.
+fn entries(folder: &Path) -> BTreeMap<String, String> {
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let is_index = |file: &Path| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        name.starts_with("searchindex") && name.ends_with(".js")
+    };
+    let index = files.into_iter().find(|file| is_index(file)).unwrap();
+    let script = fs::read_to_string(index).unwrap();
+    let (_, json) = script.split_once("JSON.parse('").unwrap();
+    let (json, _) = json.rsplit_once("')").unwrap();
+    let json = json.replace("\\'", "'").replace("\\\\", "\\");
+    let index: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let docs = &index["index"]["documentStore"]["docs"];
+    let urls = index["doc_urls"].as_array().unwrap().iter().enumerate();
+    urls.map(|(number, url)| {
+        let doc = &docs[number.to_string()];
+        let parts = ["title", "body", "breadcrumbs"];
+        let parts = parts.map(|part| doc[part].as_str().unwrap());
+        (url.as_str().unwrap().to_owned(), parts.join(" | "))
+    })
+    .collect()
 }
 
 /// No formula, no Markdown and no include was left as it was written.
@@ -99,6 +148,17 @@ fn check_elements(page: &Page, say: &mut impl FnMut(String)) {
     }
     for element in page.all(IN_FORMULA) {
         say(format!("Markdown in a formula: {}", short(&element.html())));
+    }
+    for element in page.all(".katex:not(:has(math semantics > :first-child))") {
+        say(format!("no MathML beside {}", short(&text(element))));
+    }
+    for letter in page.all(UPRIGHT_PAIR) {
+        let before = letter.prev_sibling().and_then(ElementRef::wrap);
+        let letters = before.map(text).unwrap_or_default() + &text(letter);
+        if letters.chars().all(|c| c.is_ascii_alphabetic()) {
+            // Read as a product of so many variables
+            say(format!("a word is spelled out: …{letters}…"));
+        }
     }
     for code in page.all("pre > code") {
         if text(code).trim().is_empty() {
@@ -402,6 +462,7 @@ fn a_page_of_everything_is_whole() {
     let page = &built.pages["everything.html"];
     for what in [
         ".katex .frac-line",
+        ".katex > .katex-mathml + .katex-html[aria-hidden=true]",
         ".katex-display .delimsizing svg[viewBox]",
         "figure > svg[viewBox] marker[refX] path",
         "figure > svg linearGradient stop",
@@ -417,6 +478,23 @@ fn a_page_of_everything_is_whole() {
     assert!(page.source.contains("“search for”"), "quotes are not curly");
 }
 
+#[test]
+fn the_index_has_each_formula_once_and_as_one_would_type_it() {
+    let text = r"The $\hat{x}_i = \frac{a + b}{\sqrt{2}}$ of `self.norm(&x)`.
+
+$$ \sum_{n=1}^{N} e^{-n} \in \mathbb{R}^{T \times C} $$
+
+## Along $x$";
+    let sample = Sample::build(&[("plain", text)], |_| {});
+    let entries = entries(&sample.built());
+    let body = "The x̂_i = (a+b)/(√(2)) of self.norm(&x). \
+                ∑_(n = 1)^N e^(−n) ∈ R^(T×C)";
+    assert_eq!(
+        entries["plain.html#along-xxx"],
+        format!("Along x | {body} | plain » Along x")
+    );
+}
+
 /// A mistake on a page, and what has to be said about it.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("bad-formula", r"What is $\fraction{1}{2}$?", "a formula is not set"),
@@ -426,6 +504,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("fenced", "~~~text\n$x$\n~~~", "a formula is set in code"),
     ("raw", "<figcaption>\nThe `x`\n</figcaption>", "Markdown is left"),
     ("starred", r"$\text{a *b* c}$", "Markdown in a formula"),
+    ("spelled", r"$\mathrm{norm}(x)$", "a word is spelled out"),
+    ("subscripts", r"$\hat{x}_i + \delta_{ij}$", "Markdown in a formula"),
     ("include", "{{#include nowhere.md}}", "an include is left"),
     ("code", "```rust\n```", "a block of code is empty"),
     ("anchor", "```rs\n{{#include code.md:no}}\n```", "a block of code is e"),

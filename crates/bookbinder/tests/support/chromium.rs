@@ -189,10 +189,23 @@ impl Tab {
 
     /// Loads a page, and forgets what happened before.
     pub fn visit(&mut self, file: &Path) {
+        self.ask_for(file);
+        self.loaded();
+    }
+
+    /// Loads a page that runs none of its scripts.
+    pub fn visit_without_scripts(&mut self, file: &Path) {
+        let disabled = |value: bool| json!({ "value": value });
+        self.call("Emulation.setScriptExecutionDisabled", disabled(true));
+        self.ask_for(file);
+        self.wait("a page", |m| m["method"] == "Page.loadEventFired");
+        self.call("Emulation.setScriptExecutionDisabled", disabled(false));
+    }
+
+    fn ask_for(&mut self, file: &Path) {
         self.events.clear();
         let url = format!("file://{}", file.display());
         self.call("Page.navigate", json!({ "url": url }));
-        self.loaded();
     }
 
     /// Waits until a page that is on its way has come.
@@ -233,6 +246,21 @@ impl Tab {
                 }
                 self.call("Input.dispatchKeyEvent", event);
             }
+        }
+    }
+
+    /// Presses a key that is no letter, by its code in Windows, and lets it go.
+    /// `modifiers`: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift, or a sum of them.
+    pub fn press(&mut self, key: &str, code: u64, modifiers: u64) {
+        for kind in ["rawKeyDown", "keyUp"] {
+            let event = json!({
+                "type": kind,
+                "key": key,
+                "code": key,
+                "windowsVirtualKeyCode": code,
+                "modifiers": modifiers,
+            });
+            self.call("Input.dispatchKeyEvent", event);
         }
     }
 

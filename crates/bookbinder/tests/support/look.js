@@ -17,6 +17,10 @@ async (width, dark) => {
   for (const details of all("details")) details.open = true;
   main.getBoundingClientRect();
   await document.fonts.ready;
+  // Then boxes learn whether they scroll
+  const drawn = () => new Promise(requestAnimationFrame);
+  await drawn();
+  await drawn();
 
   // A zoomed copy of a picture waits to be asked for
   const waits = (element) => element.closest(".img-wrapper");
@@ -93,6 +97,16 @@ async (width, dark) => {
     const out = Math.max(column.left - left, right - column.right);
     if (width > 1 && out > 1.5 && !scrolls(element))
       said.add(`${Math.round(out)} px out of the column: ${name(element)}`);
+  }
+
+  // A box that scrolls can be scrolled with the keyboard, and has a name
+  for (const box of all("*")) {
+    if (box.parentElement.closest(".katex, svg")) continue;
+    const wide = box.scrollWidth > box.clientWidth + 1;
+    if (!wide || !["auto", "scroll"].includes(style(box).overflowX)) continue;
+    if (box.tabIndex < 0) said.add(`no Tab leads to ${name(box)}`);
+    if (!box.ariaLabel && !box.querySelector(":scope > figcaption"))
+      said.add(`a box without a name: ${name(box)}`);
   }
 
   return {

@@ -32,6 +32,7 @@ impl Sample {
         let (settings, _moved) = settings.split_once(MOVED).expect(MOVED);
         write(&root.join("book.toml"), settings);
         copy(&real.join("book/style.css"), &book.join("style.css"));
+        copy(&real.join("book/page.js"), &book.join("page.js"));
         copy(&real.join("book/katex"), &book.join("katex"));
         copy(&real.join("book/theme"), &book.join("theme"));
         write(&book.join("figures/figure.svg"), FIGURE);

@@ -1,0 +1,73 @@
+// On top of mdBook's own scripts: what a page of this book does that neither
+// mdBook nor a stylesheet can.
+'use strict';
+
+// Answers are unfolded on paper. The stylesheet does it, too, but not in the
+// browsers that came before ::details-content (in 2024 and 2025).
+(() => {
+    let unfolded = [];
+    addEventListener('beforeprint', () => {
+        unfolded = [...document.querySelectorAll('details:not([open])')];
+        for (const details of unfolded) details.open = true;
+    });
+    addEventListener('afterprint', () => {
+        for (const details of unfolded) details.open = false;
+    });
+})();
+
+// Arrow keys turn pages, in mdBook. They scroll a box instead while it has the
+// focus, which it gets by Tab as long as it is too narrow for what is in it.
+(() => {
+    const kinds = {
+        'pre > code': 'Code',
+        '.table-wrapper': 'Table',
+        '.katex-display': 'Formula',
+        'p:has(> .katex)': 'Text with a formula',
+        figure: 'Figure',
+    };
+    const scrolls = (box) =>
+        box.scrollWidth > box.clientWidth + 1 &&
+        ['auto', 'scroll'].includes(getComputedStyle(box).overflowX);
+
+    const names = new Map();
+    const update = (box) => {
+        if (scrolls(box)) {
+            box.tabIndex = 0;
+            // A figure is named by its caption.
+            if (box.localName === 'figure') return;
+            box.setAttribute('role', 'group');
+            box.setAttribute('aria-label', names.get(box));
+        } else if (box.hasAttribute('tabindex')) {
+            for (const name of ['tabindex', 'role', 'aria-label'])
+                box.removeAttribute(name);
+        }
+    };
+    // Boxes get wider and narrower, and so do letters when their font comes.
+    const observer = new ResizeObserver((entries) => {
+        for (const { target } of entries) update(target);
+    });
+    document.fonts.addEventListener('loadingdone', () => {
+        for (const box of names.keys()) update(box);
+    });
+    for (const [kind, name] of Object.entries(kinds)) {
+        for (const box of document.querySelectorAll(`main ${kind}`)) {
+            names.set(box, name);
+            observer.observe(box);
+        }
+    }
+
+    // What has a use of its own for these keys; mdBook knows of form fields.
+    const own = 'summary, [contenteditable], [role="menuitem"]';
+    // Before mdBook's listener, which is the document's.
+    document.body.addEventListener('keydown', (event) => {
+        if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
+        // With Shift they select.
+        let taken = event.shiftKey || event.target.closest(own);
+        let box = event.target;
+        while (!taken && box !== document.body) {
+            taken = scrolls(box);
+            box = box.parentElement;
+        }
+        if (taken) event.stopPropagation();
+    });
+})();
