@@ -8,7 +8,7 @@
 #[path = "../examples/terminal/mod.rs"]
 mod terminal;
 
-use std::io::{Write, stdout};
+use std::io::stdout;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use microgpt::gpt::GptConfig;
 use microgpt::hugging_face::{JsonTokenizer, end_of_text, import};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use terminal::memory::check_folder;
-use terminal::{start_threads, visible, warn};
+use terminal::{Printer, start_threads, warn};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -90,15 +90,15 @@ fn run(options: &Options) -> Result<(), Error> {
         .take(options.length)
         .take_while(|id| !matches!(id, Ok(id) if ends.contains(id)));
     let mut text = tokenizer.stream();
-    let mut out = stdout().lock();
-    write!(out, "{}", visible(&options.prompt))?;
+    let mut out = Printer::new(stdout().lock());
+    out.print(&options.prompt)?;
     let (start, mut count) = (Instant::now(), 0);
     for id in ids {
-        write!(out, "{}", visible(&text.push(id?)?))?;
-        out.flush()?;
+        out.print(&text.push(id?)?)?;
         count += 1;
     }
-    writeln!(out, "{}", visible(&text.finish()?))?;
+    out.print(&text.finish()?)?;
+    out.finish()?;
     let speed = count as f64 / start.elapsed().as_secs_f64();
     warn(&format!("{count} tokens, {speed:.2} tokens/s"));
     Ok(())

@@ -109,11 +109,11 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
 
     // Ids to text
     let ids = Generator::new(trainer.result(), &prompt, sampler, rng)?;
+    let mut out = terminal::Printer::new(out);
     for id in prompt.into_iter().map(Ok).chain(ids.take(500)) {
-        write!(out, "{}", terminal::visible(&tokenizer.decode(&[id?])?))?;
-        out.flush()?;
+        out.print(&tokenizer.decode(&[id?])?)?;
     }
-    Ok(writeln!(out)?)
+    Ok(out.finish()?)
 }
 
 /// Both losses, and the best counting model that this one beats.

@@ -110,8 +110,42 @@ pub fn warn(text: &str) {
 /// stranger's: control characters, but for the ends of lines and tabs, and those
 /// that turn the direction of writing. A pipe gets the same as a terminal: most
 /// pipes end at one.
+///
+/// A carriage return is left where it ends a line together with a line break;
+/// alone it would go back, and let later text hide what was printed.
 pub fn visible(text: &str) -> String {
-    spelled(text, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    let unwanted = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let lines = text.split("\r\n").map(|line| spelled(line, unwanted));
+    lines.collect::<Vec<_>>().join("\r\n")
+}
+
+/// Prints generated text as it comes, made [`visible`].
+pub struct Printer<W> {
+    out: W,
+    held: bool, // a carriage return, until it is known what follows
+}
+
+impl<W: Write> Printer<W> {
+    /// Prints where `out` leads.
+    pub fn new(out: W) -> Self {
+        Self { out, held: false }
+    }
+
+    /// Prints more of the text, at once.
+    pub fn print(&mut self, text: &str) -> io::Result<()> {
+        let held = if self.held { "\r" } else { "" };
+        let text = format!("{held}{text}");
+        let now = text.strip_suffix('\r');
+        self.held = now.is_some();
+        write!(self.out, "{}", visible(now.unwrap_or(&text)))?;
+        self.out.flush()
+    }
+
+    /// Ends the last line.
+    pub fn finish(mut self) -> io::Result<()> {
+        let held = if self.held { "\r" } else { "" };
+        writeln!(self.out, "{}", visible(held))
+    }
 }
 
 /// As [`visible`], and on one line: for names, and for what is wrong with them.

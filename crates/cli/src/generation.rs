@@ -9,7 +9,7 @@ use microgpt::tokenization::CharTokenizer;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 use crate::Error;
-use crate::terminal::{prompt_error, visible};
+use crate::terminal::{Printer, prompt_error};
 
 /// The options for generating.
 #[derive(Args)]
@@ -80,24 +80,21 @@ impl Generation {
         let ids = Generator::new(model, &prompt, sampler, rng)?;
         let mut out = stdout().lock();
         writeln!(out)?;
+        let mut out = Printer::new(out);
         if shows_prompt {
-            write!(out, "{}", visible(&tokenizer.decode(&prompt)?))?;
+            out.print(&tokenizer.decode(&prompt)?)?;
         }
         for id in ids.take(length) {
-            let id = match id {
-                Ok(id) => id,
+            match id {
+                Ok(id) if ends.contains(&id) => break,
+                Ok(id) => out.print(&tokenizer.decode(&[id])?)?,
                 Err(error) => {
-                    writeln!(out)?; // after what has been generated
+                    out.finish()?; // after what has been generated
                     return Err(error.into());
                 }
-            };
-            if ends.contains(&id) {
-                break;
             }
-            write!(out, "{}", visible(&tokenizer.decode(&[id])?))?;
-            out.flush()?;
         }
-        writeln!(out)?;
+        out.finish()?;
         Ok(())
     }
 }

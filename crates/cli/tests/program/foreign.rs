@@ -6,6 +6,7 @@ use microgpt::checkpoint::KEY;
 use serde_json::{Value, json};
 
 use crate::support::*;
+use crate::terminal::Printer;
 
 /// Sets a title, the colour and the clipboard, goes back, begins a control
 /// sequence in one character, and turns the direction of writing.
@@ -160,13 +161,36 @@ fn no_name_of_a_file_commands_the_terminal() {
 #[test]
 fn generated_commands_are_spelled_out() {
     let folder = Folder::new("foreign-text");
-    let text = "\u{1b}\u{9b}\u{7}\u{202e}\u{200f}".repeat(100);
+    let text = "\u{1b}\u{9b}\u{7}\u{202e}\u{200f}\r".repeat(100);
     fs::write(folder.0.join("commands.txt"), text).unwrap();
     let options = TINY.replace("text.txt", "commands.txt");
     let options = options.replace("--length 5", "--length 50");
     assert_harmless(&folder, &format!("{options} --steps 2 --checkpoint a"));
     assert_harmless(&folder, "inspect a");
     let printed = succeed(&folder, "generate a --length 50");
-    let spelled = printed.matches("\\u{").count();
+    let spelled = printed.matches('\\').count();
     assert_eq!(spelled, 50, "{printed}");
+}
+
+/// A carriage return ends a line together with a line break, however they come,
+/// and alone it would hide what was printed before.
+#[test]
+fn a_carriage_return_goes_back_nowhere() {
+    for (parts, printed) in [
+        (&["a\r\nb"][..], "a\r\nb\n"),
+        (&["a\r", "\nb"], "a\r\nb\n"),
+        (&["a", "\r", "", "\n", "b\r\n"], "a\r\nb\r\n\n"),
+        (&["a\rb"], "a\\rb\n"),
+        (&["a\r", "b"], "a\\rb\n"),
+        (&["\r", "\r", "\n"], "\\r\r\n\n"),
+        (&["a\r"], "a\\r\n"),
+    ] {
+        let mut out = Vec::new();
+        let mut printer = Printer::new(&mut out);
+        for part in parts {
+            printer.print(part).unwrap();
+        }
+        printer.finish().unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), printed, "{parts:?}");
+    }
 }

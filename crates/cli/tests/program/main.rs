@@ -19,7 +19,6 @@ mod progress;
 mod resume;
 mod settings;
 mod support;
-#[cfg(target_os = "linux")]
 #[path = "../../../../examples/terminal/mod.rs"]
 mod terminal;
 mod train;
