@@ -1,7 +1,9 @@
 //! Disks that are full or cannot be written to, and names that cannot be made.
 
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
+#[cfg(target_os = "linux")]
 use microgpt::checkpoint;
 
 use crate::support::*;
