@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 #[cfg(target_os = "linux")]
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use microgpt::gpt::Gpt;
 use microgpt::training::{Event, Trainer, split};
@@ -19,27 +19,28 @@ fn a_run_killed_fifty_times_ends_in_the_same_bytes() {
     let first = format!(
         "{TINY} --steps 1000000 --average 0.5 --eval-interval 1 --checkpoint a"
     );
-    let mut random = 12345u64;
-    let (mut kills, mut step) = (0, 0);
-    while kills < 50 {
-        let exists = folder.0.join("a").exists();
-        let again = "resume a --data text.txt --length 5";
-        let mut child = start(&folder, if exists { again } else { &first });
+    let begun = Instant::now();
+    let mut child = start(&folder, &first);
+    wait_for(&folder, "a");
+    let usual = begun.elapsed() + Duration::from_millis(20); // until it saves
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (mut random, mut step) = (12345u64, 0);
+    for _ in 0..50 {
+        let mut child = start(&folder, "resume a --data text.txt --length 5");
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
-        std::thread::sleep(Duration::from_millis(15 + (random >> 33) % 100));
+        let moment = 4.0 * (random >> 40) as f64 / (1 << 24) as f64;
+        std::thread::sleep(usual.mul_f64(moment));
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
         let killed = if cfg!(unix) { None } else { Some(1) }; // by a signal
         assert_eq!(output.status.code(), killed, "{output:?}");
-        kills += 1;
-        if folder.0.join("a").exists() {
-            let (trainer, _) = load(&folder, "a");
-            assert!(trainer.step >= step, "{} after {step}", trainer.step);
-            step = trainer.step;
-        }
+        let (trainer, _) = load(&folder, "a");
+        assert!(trainer.step >= step, "{} after {step}", trainer.step);
+        step = trainer.step;
     }
     assert!(step > 0, "nothing was ever saved");
-    eprintln!("{kills} kills, {step} steps");
+    eprintln!("{step} steps, {usual:?} to begin with");
     // The same in one go
     let (killed, corpus) = load(&folder, "a");
     let ids = corpus.tokenizer.encode(&TEXT.repeat(10)).unwrap();
