@@ -14,18 +14,6 @@ use rand_distr::StandardNormal;
 
 use crate::{double_model, model, models_apart, random_ids, rng};
 
-/// Tinyshakespeare, where the reader has it: in the file that the environment
-/// names, or where the README's command puts it.
-pub fn tinyshakespeare() -> Option<String> {
-    let path = std::env::var("TINYSHAKESPEARE")
-        .unwrap_or("tinyshakespeare.txt".to_owned());
-    let text = std::fs::read_to_string(&path).ok();
-    if text.is_none() {
-        println!("skipped: there is no {path}; the README says how to get it");
-    }
-    text
-}
-
 #[test]
 fn the_last_tenth_is_for_validation_up_to_a_bound() {
     let large = 10 * MAX_VALIDATION;
