@@ -94,6 +94,8 @@ fn write_files(
     let config = model.config();
     let tokenizer_config = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
+        // Without it, version 4 hands on token_type_ids, and adds wte[0]
+        "model_input_names": ["input_ids", "attention_mask"],
         "model_max_length": config.block_size,
         "clean_up_tokenization_spaces": false,
     });
@@ -122,7 +124,8 @@ fn config_json(config: &GptConfig) -> Value {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
         "n_layer": n_layer, "n_head": n_head, "n_embd": n_embd,
-        "n_positions": block_size, "vocab_size": vocab_size,
+        "n_positions": block_size, "n_ctx": block_size,
+        "vocab_size": vocab_size,
         "activation_function": "gelu_new",
         "layer_norm_epsilon": 1e-5,
         "tie_word_embeddings": true,
