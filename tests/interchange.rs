@@ -1,12 +1,21 @@
 //! Models that leave for `transformers`, and models that come from it.
 //!
-//! What needs Python runs where `MICROGPT_PYTHON` names one that has `torch`
-//! and `transformers`, and says elsewhere that it was skipped.
+//! What needs Python is ignored by a plain `cargo test`. With one that has
+//! `torch` and `transformers`, or with several:
+//! `MICROGPT_PYTHON=python cargo test --test interchange -- --include-ignored`.
 
 mod support;
 #[cfg(feature = "tokenizers")]
 #[path = "support/example.rs"]
 mod example;
+#[path = "interchange/folders.rs"]
+mod folders;
+#[path = "interchange/token_files.rs"]
+mod token_files;
+#[path = "interchange/python.rs"]
+mod python;
+#[path = "interchange/fields.rs"]
+mod fields;
 
 use std::fs;
 use std::io::Write;
@@ -14,6 +23,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use allocation_counter::measure;
+use folders::rename;
 use insta::assert_snapshot;
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
@@ -23,38 +33,14 @@ use microgpt::hugging_face::{
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{LrSchedule, TrainConfig, Trainer};
 use proptest::prelude::*;
+use python::pythons;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use serde_json::{Value, json};
 use support::{Folder, wrap};
+#[cfg(feature = "tokenizers")]
+use token_files::vocabulary_and_merges;
 
 const SONNETS: &str = include_str!("../chapters-code/data/sonnets.txt");
-
-/// A Python that has `torch` and `transformers`, if somebody named one.
-fn python(script: &str) -> Option<Command> {
-    let Some(python) = std::env::var_os("MICROGPT_PYTHON") else {
-        eprintln!(
-            "skipped: set MICROGPT_PYTHON to a Python that has torch and \
-             transformers"
-        );
-        return None;
-    };
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interchange");
-    let mut command = Command::new(python);
-    command.arg(here.join(script));
-    Some(command)
-}
-
-/// What `open.py` answers about a folder.
-fn ask(folder: &Path, questions: &Value) -> Option<Value> {
-    let mut command = python("open.py")?;
-    command.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let questions = questions.to_string();
-    child.stdin.take().unwrap().write_all(questions.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    Some(serde_json::from_slice(&output.stdout).unwrap())
-}
 
 /// A small model that has read the sonnets for a moment.
 fn trained() -> (Gpt, CharTokenizer) {
@@ -124,39 +110,6 @@ fn greedy(model: &Gpt, prompt: &[u16]) -> Vec<u16> {
     prompt.iter().copied().chain(ids).collect()
 }
 
-#[test]
-fn transformers_says_the_same_of_an_exported_model() {
-    let (model, tokenizer) = trained();
-    let folder = Folder::new("out");
-    let path = folder.0.join("model");
-    export(&path, &model, &tokenizer).unwrap();
-    let ids = random_ids(model.config(), 100);
-    let every = tokenizer.vocabulary().chunks(40);
-    let every: Vec<String> = every.map(|part| part.iter().collect()).collect();
-    let mut texts = vec!["Shall I compare thee", "\n\n", "  ,  .  'tis ;", "t"];
-    texts.extend(every.iter().map(String::as_str));
-    let questions = json!({ "ids": ids, "texts": texts });
-    let Some(answers) = ask(&path, &questions) else { return };
-
-    assert_eq!(answers["parameters"], model.num_params());
-    let apart = apart(&model, &ids, &answers["logits"]);
-    let versions = &answers["versions"];
-    println!("torch and transformers {versions}");
-    println!("{} prompts: logits at most {apart:.1e} apart", ids.len());
-    assert!(apart < 1e-5, "{apart}");
-    for (i, text) in texts.iter().enumerate() {
-        let ids = tokenizer.encode(text).unwrap();
-        assert_eq!(answers["encoded"][i], json!(ids));
-        assert_eq!(answers["decoded"][i], *text);
-        let ours = tokenizer.decode(&greedy(&model, &ids)).unwrap();
-        assert_eq!(answers["written"][i], ours);
-        println!("both write {ours:?}");
-    }
-    let strangers = answers["strangers"].as_str().unwrap_or("no error");
-    println!("of an unknown character:\n  {strangers}");
-    assert!(strangers.contains("UNK"), "{strangers}");
-}
-
 const FOLDERS: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interchange/folders");
 
@@ -188,58 +141,6 @@ fn imported_models_say_what_transformers_says() {
         // each other's place, which no shape tells, the difference is 2.4
         assert!(apart < 1e-5, "{name}: {apart}");
     }
-}
-
-#[test]
-fn fresh_folders_of_transformers_are_imported_too() {
-    let folder = Folder::new("in");
-    for seed in ["1", "2", "3"] {
-        let Some(mut command) = python("make.py") else { return };
-        let output = command.arg(&folder.0).arg(seed).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        for name in LOADED {
-            let (_, apart) = compare(&folder.0.join(name));
-            println!("seed {seed}, {name}: logits at most {apart:.1e} apart");
-            assert!(apart < 1e-5, "{name}: {apart}");
-        }
-        assert!(import(&folder.0.join("f32-head-other")).is_err());
-        fs::remove_dir_all(&folder.0).unwrap();
-    }
-}
-
-#[test]
-fn a_gpt2_of_124_million_says_what_transformers_says() {
-    let folder = Folder::new("124m");
-    let Some(mut command) = python("gpt2.py") else { return };
-    let output = command.arg("make").arg(&folder.0).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let mut model = None;
-    let memory = measure(|| model = import(&folder.0).ok());
-    let model = model.expect("a model");
-    let (expected, weights) = (expected(&folder.0), 4 * model.num_params());
-    assert_eq!(model.num_params(), 124_439_808);
-    assert_eq!(expected["parameters"], model.num_params());
-    let share = memory.bytes_max as f64 / weights as f64;
-    println!("loaded in {share:.3} times the memory of the weights");
-    assert!(share < 1.01, "{share}");
-    let rows: Vec<usize> =
-        serde_json::from_value(expected["rows"].clone()).unwrap();
-    let ids: Vec<u16> =
-        serde_json::from_value(expected["ids"].clone()).unwrap();
-    let theirs: Vec<Vec<f32>> =
-        serde_json::from_value(expected["logits"].clone()).unwrap();
-    let (ours, _) = model.forward(&ids, ids.len());
-    let mut largest = Vec::new();
-    for (row, theirs) in rows.into_iter().zip(&theirs) {
-        assert_eq!(theirs.len(), 50_257);
-        let row = ours.row(row);
-        let pairs = row.iter().zip(theirs);
-        let apart = pairs.map(|(a, b)| (a - b).abs());
-        largest.extend(apart.max_by(f32::total_cmp));
-    }
-    let apart = largest.into_iter().max_by(f32::total_cmp).unwrap();
-    println!("{} parameters: {apart:.1e} apart", model.num_params());
-    assert!(apart < 1e-4, "{apart}");
 }
 
 #[cfg(feature = "tokenizers")]
@@ -795,7 +696,7 @@ fn every_other_model_is_refused_with_a_sentence() {
 
 #[test]
 fn every_damaged_file_of_weights_is_refused_with_a_sentence() {
-    let rename = |old: &'static str, new: &'static str| {
+    let renamed = |old: &'static str, new: &'static str| {
         move |folder: &Folder| {
             folder.forge(|header, _| {
                 let info = header.as_object_mut().unwrap().remove(old);
@@ -843,7 +744,7 @@ fn every_damaged_file_of_weights_is_refused_with_a_sentence() {
             ("a header that is no JSON", &bytes(|bytes| bytes[8] = b'!')),
             ("cut off", &bytes(|bytes| bytes.truncate(40_000))),
             ("a byte too many", &bytes(|bytes| bytes.push(0))),
-            ("a tensor is missing", &rename(bias, "ln_f.b")),
+            ("a tensor is missing", &renamed(bias, "ln_f.b")),
             ("a layer is missing", &*field("n_layer", json!(3))),
             ("a layer too many", &*field("n_layer", json!(1))),
             ("more positions", &*field("n_positions", json!(13))),
@@ -859,7 +760,10 @@ fn every_damaged_file_of_weights_is_refused_with_a_sentence() {
                 "overlapping tensors",
                 &info(bias, "data_offsets", json!([4, 68])),
             ),
-            ("a tensor twice", &rename("transformer.ln_f.weight", "ln_f.bias")),
+            (
+                "a tensor twice",
+                &renamed("transformer.ln_f.weight", "ln_f.bias"),
+            ),
             ("not a number", &|folder| {
                 folder.forge(|_, data| {
                     data[..4].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -1023,6 +927,7 @@ proptest! {
             ("f32-tokens", "config.json"),
             ("f32-tokens", "model.safetensors"),
             ("f32-tokens", "tokenizer.json"),
+            ("f32-tokens", "tokenizer_config.json"),
             ("bf16-shards", "model.safetensors.index.json"),
             ("bf16-shards", "model-00002-of-00004.safetensors"),
         ]),

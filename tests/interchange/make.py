@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
+import transformers
 from tokenizers import ByteLevelBPETokenizer
 from transformers import (
     GPT2Config,
@@ -120,3 +121,4 @@ def main(target, seed):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1609)
+    print("torch and transformers", torch.__version__, transformers.__version__)

@@ -42,6 +42,7 @@ def main(folder):
             "encoded": encoded,
             "decoded": [tokenizer.decode(ids) for ids in encoded],
             "written": written,
+            "inputs": sorted(tokenizer("t")),
             "strangers": strangers,
             "versions": [torch.__version__, transformers.__version__],
         },

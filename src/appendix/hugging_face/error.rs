@@ -1,11 +1,13 @@
 //! What can be wrong with a folder, and the sentence for it.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::Dtype;
 use thiserror::Error;
 
+use super::files::{ADAPTER, SAVE_AGAIN};
 use crate::gpt::ConfigError;
 use crate::safetensors::FileError;
 use crate::tokenization::TokenizerError;
@@ -34,13 +36,13 @@ pub enum Fault {
     #[error("cannot write: {0}")]
     Write(io::Error),
     /// The file cannot be read, or is not a whole file.
-    #[error(transparent)]
+    #[error("{}", plain(.0))]
     File(#[from] FileError),
     /// So many `bytes`, for a file of JSON.
     #[error("{bytes} bytes are too many for a file of this name")]
     TooLong { bytes: u64 },
     /// The file is not JSON, or not of this kind.
-    #[error("cannot be understood: {0}")]
+    #[error("cannot be understood: {}", plain(.0))]
     Json(#[from] serde_json::Error),
     /// The setting `name` has the value `found`, and not one that is `wanted`.
     #[error("{name} is {found}, where {wanted} is wanted")]
@@ -48,9 +50,23 @@ pub enum Fault {
     /// The sizes describe no model.
     #[error("the sizes: {0}")]
     Config(#[from] ConfigError),
-    /// The weights are a pickle.
-    #[error("a pickle, which can run code; have it saved as model.safetensors")]
-    Pickle,
+    /// The size `name` is also there by its `long` name, with another value.
+    #[error(
+        "{name} is {found}, but {long}, which is the same, is {other}; one of \
+         them is wrong, and the folder doesn't say which"
+    )]
+    Disagree {
+        name: &'static str,
+        found: String,
+        long: &'static str,
+        other: String,
+    },
+    /// Not the file `wanted`, but one that was `found` in its place.
+    #[error("no {wanted} here, but {found:?}, {todo}")]
+    Instead { wanted: &'static str, found: String, todo: &'static str },
+    /// An adapter is beside the weights.
+    #[error("{ADAPTER}")]
+    Adapter,
     /// The index names a file, `name`, that is not in the folder.
     #[error("{name:?} is not the name of a file in this folder")]
     Outside { name: String },
@@ -63,6 +79,12 @@ pub enum Fault {
     /// No file has the tensor `name`.
     #[error("tensor {name:?} is missing")]
     Missing { name: String },
+    /// No file has the tensor `name`, but one whose name ends in it.
+    #[error(
+        "tensor {name:?} is missing, but {found:?} is here; save the weights \
+         without what is before this name"
+    )]
+    Prefix { name: String, found: String },
     /// Two files have the tensor `name`.
     #[error("tensor {name:?} is there twice")]
     Twice { name: String },
@@ -104,8 +126,27 @@ pub enum Fault {
          reads others"
     )]
     Characters { part: &'static str },
+    /// The file names a `token` that the tokenizer doesn't have, or has with
+    /// other flags.
+    #[error(
+        "the token {token:?} is not the same among the added_tokens of \
+         tokenizer.json; to have both say the same, {SAVE_AGAIN}"
+    )]
+    Token { token: String },
+    /// The tokenizer puts tokens around each text.
+    #[error(
+        "post_processor puts tokens around each prompt, which is not done \
+         here; set it to null, and write them into the prompt"
+    )]
+    Around,
+    /// The text has a `token` whose id the model has no row for.
+    #[error(
+        "{token:?} has the id {id}, but the model has only {vocab_size} rows; \
+         leave it out, or give the model a row with resize_token_embeddings"
+    )]
+    Beyond { token: String, id: u32, vocab_size: usize },
     /// The tokenizer refused a text or an id, for this `reason`.
-    #[error("cannot encode or decode this: {reason}")]
+    #[error("cannot encode or decode this: {}", plain(.reason))]
     Tokens { reason: String },
 }
 
@@ -127,6 +168,21 @@ impl<T, E: Into<Fault>> At<T> for Result<T, E> {
     fn at(self, path: &Path) -> Result<T> {
         self.map_err(|error| error.into().at(path))
     }
+}
+
+/// What came from a file, so that it cannot command a terminal, and is no
+/// longer than some lines.
+pub(super) fn plain(text: &impl Display) -> String {
+    let mut spelled = String::new();
+    for c in text.to_string().chars().take(300) {
+        match c.escape_debug() {
+            escaped if escaped.len() > 1 && !"\"'\\".contains(c) => {
+                spelled.extend(escaped)
+            }
+            _ => spelled.push(c),
+        }
+    }
+    spelled
 }
 
 /// The fault, unless the condition holds.

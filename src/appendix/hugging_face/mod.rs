@@ -12,29 +12,36 @@
 //! `tokenizers`, behind a feature of that name.
 
 mod weights;
+mod config;
+mod fields;
+mod files;
 mod tokens;
+mod token_files;
+#[cfg(feature = "tokenizers")]
+mod json_tokenizer;
 mod error;
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub use self::error::{Fault, HuggingFaceError};
+pub use self::fields::{
+    CONFIG_FIELDS, CONFIG_HARMLESS, Role, TOKENIZER_FIELDS, TOKENIZER_HARMLESS,
+};
 #[cfg(feature = "tokenizers")]
-pub use self::tokens::{JsonTokenizer, TokenStream};
+pub use self::json_tokenizer::{JsonTokenizer, TokenStream};
 pub use self::tokens::{end_of_text, import_characters};
 
+use self::config::{CONFIG, read_config};
 use self::error::{At, Result, ensure};
 use self::tokens::{TOKENIZER, tokenizer_json};
 use self::weights::{WEIGHTS, Weights, write_weights};
 use crate::gpt::{Gpt, GptConfig};
-use crate::safetensors::{FileError, check_memory, open};
+use crate::safetensors::check_memory;
 use crate::tokenization::CharTokenizer;
 
-const CONFIG: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
 
 /// Writes a folder that `transformers` opens: the model, its characters, and
@@ -144,7 +151,7 @@ fn config_json(config: &GptConfig) -> Value {
 /// See [`Fault`].
 pub fn import(folder: &Path) -> Result<Gpt> {
     let (config, tied) = read_config(folder)?;
-    let mut weights = Weights::open(folder)?;
+    let mut weights = Weights::open(folder, tied)?;
     weights.check_sizes(&config)?;
     check_memory(config.checked_num_params()).at(folder)?;
     let mut model = Gpt::zeros(config);
@@ -155,79 +162,3 @@ pub fn import(folder: &Path) -> Result<Gpt> {
     Ok(model)
 }
 // ANCHOR_END: import
-
-/// The sizes in a folder, and whether the head is the token table.
-fn read_config(folder: &Path) -> Result<(GptConfig, bool)> {
-    let path = folder.join(CONFIG);
-    let json = read_json(&path)?;
-    parse_config(&json).at(&path)
-}
-
-fn parse_config(json: &Map<String, Value>) -> Result<(GptConfig, bool), Fault> {
-    check_kind(json)?;
-    let size = |name| {
-        let found = json.get(name);
-        let size = found.and_then(|found| found.as_u64()?.try_into().ok());
-        size.ok_or_else(|| wrong(name, found, "a whole number"))
-    };
-    let config = GptConfig {
-        n_layer: size("n_layer")?,
-        n_head: size("n_head")?,
-        n_embd: size("n_embd")?,
-        block_size: size("n_positions")?,
-        vocab_size: size("vocab_size")?,
-    };
-    config.validate()?;
-    one_of(json, "n_inner", &[Value::Null, json!(4 * config.n_embd)])?;
-    Ok((config, json.get("tie_word_embeddings") != Some(&json!(false))))
-}
-
-// ANCHOR: check_kind
-/// Refuses a model that does not compute what ours does.
-fn check_kind(json: &Map<String, Value>) -> Result<(), Fault> {
-    if !json.contains_key("model_type") {
-        return Err(wrong("model_type", None, "\"gpt2\""));
-    }
-    one_of(json, "model_type", &[json!("gpt2")])?;
-    let tanh = [json!("gelu_new"), json!("gelu_pytorch_tanh")]; // two names
-    one_of(json, "activation_function", &tanh)?;
-    one_of(json, "layer_norm_epsilon", &[json!(1e-5)])?;
-    one_of(json, "scale_attn_weights", &[json!(true)])?;
-    one_of(json, "scale_attn_by_inverse_layer_idx", &[json!(false)])?;
-    one_of(json, "add_cross_attention", &[json!(false)])?;
-    one_of(json, "tie_word_embeddings", &[json!(true), json!(false)])?;
-    one_of(json, "quantization_config", &[Value::Null])
-}
-// ANCHOR_END: check_kind
-
-/// Refuses another value than these. A field that is not there has the usual.
-fn one_of(
-    json: &Map<String, Value>,
-    name: &'static str,
-    wanted: &[Value],
-) -> Result<(), Fault> {
-    match json.get(name) {
-        Some(found) if !wanted.contains(found) => {
-            let wanted: Vec<_> = wanted.iter().map(Value::to_string).collect();
-            Err(wrong(name, Some(found), &wanted.join(" or ")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn wrong(name: &'static str, found: Option<&Value>, wanted: &str) -> Fault {
-    let found = found.map_or("missing".to_owned(), Value::to_string);
-    let found = found.chars().take(60).collect();
-    Fault::Setting { name, found, wanted: wanted.to_owned() }
-}
-
-/// Reads a file of JSON, if it is no longer than such files are.
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    const MOST: u64 = 100_000_000; // bytes
-    let (file, bytes) = open(path).at(path)?;
-    ensure(bytes <= MOST, Fault::TooLong { bytes }).at(path)?;
-    let mut text = Vec::with_capacity(bytes as usize);
-    let read = file.take(bytes).read_to_end(&mut text);
-    read.map_err(FileError::Read).at(path)?;
-    serde_json::from_slice(&text).at(path)
-}

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::GENERATION;
+use super::config::{CONFIG, read_config, read_json, wrong};
 use super::error::{At, Fault, Result, ensure};
-use super::{CONFIG, GENERATION, read_config, read_json, wrong};
+use super::files::find;
+use super::token_files::{check_added, check_files};
 use crate::gpt::GptConfig;
 use crate::tokenization::CharTokenizer;
 
@@ -45,15 +48,17 @@ pub(super) fn tokenizer_json(tokenizer: &CharTokenizer) -> Value {
 /// [`Fault::VocabSize`] if the model has not as many; see [`Fault`].
 pub fn import_characters(folder: &Path) -> Result<CharTokenizer> {
     let (GptConfig { vocab_size, .. }, _) = read_config(folder)?;
-    let path = folder.join(TOKENIZER);
+    let path = find(folder, TOKENIZER)?;
     let json: Map<String, Value> = read_json(&path)?;
     let tokenizer =
         CharTokenizer::from_vocabulary(characters(&json)).at(&path)?;
+    check_files(folder, &json, tokenizer.vocabulary())?;
     let ours = tokenizer_json(&tokenizer);
     for part in ["normalizer", "pre_tokenizer", "decoder", "model"] {
         let same = json.get(part) == ours.get(part);
         ensure(same, Fault::Characters { part }).at(&path)?;
     }
+    check_added(&json, tokenizer.vocabulary()).at(&path)?;
     let tokens = tokenizer.vocab_size();
     let fits = tokens == vocab_size;
     ensure(fits, Fault::VocabSize { tokens, vocab_size }).at(&path)?;
@@ -107,157 +112,4 @@ fn ids(found: &Value, vocab_size: usize) -> Result<Vec<u16>, Fault> {
     let ids = ids.ok_or_else(|| wrong("eos_token_id", Some(found), wanted))?;
     let known = ids.into_iter().filter(|&id| id < vocab_size as u64);
     Ok(known.map(|id| id as u16).collect())
-}
-
-/// What a folder's `tokenizer.json` describes; for a GPT-2, pairs of bytes that
-/// have been merged again and again. With the feature `tokenizers`.
-#[cfg(feature = "tokenizers")]
-pub struct JsonTokenizer {
-    path: std::path::PathBuf,
-    tokenizer: tokenizers::Tokenizer,
-    only_adds: bool, // to the text, when there are more tokens
-}
-
-#[cfg(feature = "tokenizers")]
-impl JsonTokenizer {
-    /// Reads it. It may have fewer tokens than the model: some round the size
-    /// of their table up.
-    ///
-    /// # Errors
-    /// [`Fault::Json`] if it cannot be understood, [`Fault::Setting`] if it
-    /// changes the text before anything else, [`Fault::VocabSize`] if it has
-    /// ids that the model has not; see [`Fault`].
-    pub fn load(folder: &Path) -> Result<Self> {
-        let (GptConfig { vocab_size, .. }, _) = read_config(folder)?;
-        let path = folder.join(TOKENIZER);
-        let mut json: Map<String, Value> = read_json(&path)?;
-        // The crate panics at some normalizers
-        super::one_of(&json, "normalizer", &[Value::Null]).at(&path)?;
-        let steps = json.get("decoder").map_or(Vec::new(), steps);
-        for stop in steps.iter().filter_map(|step| step.get("stop")) {
-            // At a token shorter than what is to be stripped, it panics too
-            let fits = *stop == 0;
-            ensure(fits, wrong("Strip.stop", Some(stop), "0")).at(&path)?;
-        }
-        let only_adds = only_adds(&steps);
-        // A prompt is neither cut nor filled up, whatever the file asks for
-        json.retain(|key, _| key != "truncation" && key != "padding");
-        let tokenizer: tokenizers::Tokenizer =
-            serde_json::from_value(json.into()).at(&path)?;
-        let ids = tokenizer.get_vocab(true).into_values();
-        let tokens = ids.max().map_or(0, |id| id as usize + 1);
-        let fits = (1..=vocab_size).contains(&tokens);
-        ensure(fits, Fault::VocabSize { tokens, vocab_size }).at(&path)?;
-        Ok(Self { path, tokenizer, only_adds })
-    }
-
-    /// The ids of a text.
-    ///
-    /// # Errors
-    /// [`Fault::Tokens`] if it knows no ids for some of it.
-    pub fn encode(&self, text: &str) -> Result<Vec<u16>> {
-        let encoding = self.tokenizer.encode_fast(text, false);
-        let encoding = encoding.map_err(|error| self.refused(error))?;
-        // Below `vocab_size`, and so of two bytes
-        Ok(encoding.get_ids().iter().map(|&id| id as u16).collect())
-    }
-
-    /// The text of ids. One that is only a row of the model's table, and no
-    /// token, adds nothing.
-    ///
-    /// # Errors
-    /// [`Fault::Tokens`] if they have no text.
-    pub fn decode(&self, ids: &[u16]) -> Result<String> {
-        let ids: Vec<u32> = ids.iter().map(|&id| id.into()).collect();
-        let is_token = |&id| self.tokenizer.id_to_token(id).is_some();
-        if !ids.iter().any(is_token) {
-            return Ok(String::new()); // some decoders panic at none
-        }
-        let text = self.tokenizer.decode(&ids, false);
-        text.map_err(|error| self.refused(error))
-    }
-
-    /// Makes ids into text, one after the other.
-    pub fn stream(&self) -> TokenStream<'_> {
-        TokenStream { tokenizer: self, ids: Vec::new(), sent: 0 }
-    }
-
-    /// Whether bytes before this token can't become a character with it: it is
-    /// not a byte itself, which Llama's tokenizers write as `<0xC3>`.
-    fn ends_bytes(&self, id: u16) -> bool {
-        let token = self.tokenizer.id_to_token(id.into());
-        token.is_some_and(|token| !token.starts_with("<0x"))
-    }
-
-    fn refused(&self, error: tokenizers::Error) -> super::HuggingFaceError {
-        Fault::Tokens { reason: error.to_string() }.at(&self.path)
-    }
-}
-
-/// The steps of a decoder, one after the other.
-#[cfg(feature = "tokenizers")]
-fn steps(decoder: &Value) -> Vec<&Value> {
-    match decoder["decoders"].as_array() {
-        Some(list) => list.iter().flat_map(steps).collect(),
-        None => vec![decoder],
-    }
-}
-
-/// Whether more tokens only ever add to the text: each step looks at one token
-/// at a time, or is among the last, which join them.
-#[cfg(feature = "tokenizers")]
-fn only_adds(steps: &[&Value]) -> bool {
-    let mut joined = false;
-    steps.iter().all(|step| match step["type"].as_str() {
-        Some("Fuse" | "ByteLevel") => !std::mem::replace(&mut joined, true),
-        Some("ByteFallback" | "Metaspace" | "Replace" | "WordPiece") => !joined,
-        Some("Strip") => true, // at the start
-        _ => step.is_null(),
-    })
-}
-
-/// Text as its tokens come. All that [`push`](Self::push) returned and then
-/// [`finish`](Self::finish), joined, is [`JsonTokenizer::decode`] of all the
-/// ids.
-///
-/// A token can end in the middle of a character. Then nothing is returned until
-/// the character is whole, or until it is certain that it never will be.
-#[cfg(feature = "tokenizers")]
-pub struct TokenStream<'a> {
-    tokenizer: &'a JsonTokenizer,
-    ids: Vec<u16>,
-    sent: usize, // bytes of their text
-}
-
-#[cfg(feature = "tokenizers")]
-impl TokenStream<'_> {
-    /// The text that is certain now and was not before; often one word.
-    ///
-    /// # Errors
-    /// [`Fault::Tokens`] if the ids have no text.
-    pub fn push(&mut self, id: u16) -> Result<String> {
-        self.ids.push(id);
-        if !self.tokenizer.only_adds || !self.tokenizer.ends_bytes(id) {
-            return Ok(String::new());
-        }
-        let text = self.tokenizer.decode(&self.ids)?;
-        // What bytes become that are no character, or not yet
-        let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
-        Ok(self.send(text))
-    }
-
-    /// What was held back, often nothing.
-    ///
-    /// # Errors
-    /// [`Fault::Tokens`] if the ids have no text.
-    pub fn finish(mut self) -> Result<String> {
-        let text = self.tokenizer.decode(&self.ids)?;
-        Ok(self.send(&text))
-    }
-
-    fn send(&mut self, text: &str) -> String {
-        let new = text.get(self.sent..).unwrap_or_default();
-        self.sent += new.len();
-        new.to_owned()
-    }
 }

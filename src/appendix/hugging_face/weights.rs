@@ -9,8 +9,9 @@ use ndarray::Dimension;
 use safetensors::tensor::{Dtype, TensorInfo};
 use serde::Deserialize;
 
-use super::error::{At, Fault, Result, ensure};
-use super::read_json;
+use super::config::read_json;
+use super::error::{At, Fault, HuggingFaceError, Result, ensure};
+use super::files::{find, refuse_adapter};
 use crate::gpt::{Gpt, GptConfig, Tensor, TensorName};
 use crate::orientation::rows;
 use crate::safetensors::{
@@ -21,11 +22,34 @@ use crate::{Float, Matrix};
 /// The file of the weights, if they are in one.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 
-/// What some files put before every name but the head's.
+/// What we put before every name, as `transformers` does.
 const PREFIX: &str = "transformer.";
 
-/// The head, where it is in a file.
+/// The table, and the head where it is in a file.
+const TABLE: &str = "wte.weight";
 const HEAD: &str = "lm_head.weight";
+
+// ANCHOR: wrappers
+/// What programs put before names, or between their parts: PyTorch's `compile`
+/// `_orig_mod`, its several processes `module`, Lightning `model`.
+const WRAPPERS: [&str; 9] = [
+    "transformer",
+    "model",
+    "module",
+    "base_model",
+    "state_dict",
+    "_orig_mod",
+    "_forward_module",
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+];
+
+/// A tensor's name without them; none is a part of a name of GPT-2.
+fn bare(name: &str) -> String {
+    let parts = name.split('.').filter(|part| !WRAPPERS.contains(part));
+    parts.collect::<Vec<_>>().join(".")
+}
+// ANCHOR_END: wrappers
 
 // ANCHOR: names
 /// What we call a layer, and what GPT-2's files call it.
@@ -85,13 +109,21 @@ struct Shard {
 }
 
 impl Weights {
-    /// Reads the headers of all files, and no number yet.
-    pub(super) fn open(folder: &Path) -> Result<Self> {
+    /// Reads the headers of all files, and no number yet. If the head is
+    /// `tied` to the table, one of the two names is enough.
+    pub(super) fn open(folder: &Path, tied: bool) -> Result<Self> {
         let (list, names) = list_files(folder)?;
         let (files, tensors) = (Vec::new(), BTreeMap::new());
         let mut weights = Self { list, files, tensors };
         for name in names {
             weights.add(folder.join(name))?;
+        }
+        let tensors = &mut weights.tensors;
+        if tied
+            && !tensors.contains_key(TABLE)
+            && let Some(head) = tensors.remove(HEAD)
+        {
+            tensors.insert(TABLE.to_owned(), head);
         }
         Ok(weights)
     }
@@ -106,7 +138,9 @@ impl Weights {
             if masks.iter().any(|mask| name.ends_with(mask)) {
                 continue;
             }
-            let name = name.strip_prefix(PREFIX).unwrap_or(&name).to_owned();
+            let of_adapter = name.contains(".lora_");
+            ensure(!of_adapter, Fault::Adapter).at(&path)?;
+            let name = bare(&name);
             let place = (self.files.len(), info.clone());
             if self.tensors.insert(name.clone(), place).is_some() {
                 return Err(Fault::Twice { name }.at(&self.list));
@@ -124,12 +158,10 @@ fn list_files(folder: &Path) -> Result<(PathBuf, BTreeSet<String>)> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let single = folder.join(WEIGHTS);
+    refuse_adapter(folder)?;
     let index = folder.join("model.safetensors.index.json");
-    if single.exists() || !index.exists() {
-        let pickle = folder.join("pytorch_model.bin");
-        let safe = single.exists() || !pickle.exists();
-        ensure(safe, Fault::Pickle).at(&pickle)?;
+    if folder.join(WEIGHTS).exists() || !index.exists() {
+        let single = find(folder, WEIGHTS)?;
         return Ok((single, BTreeSet::from([WEIGHTS.to_owned()])));
     }
     let Index { weight_map } = read_json(&index)?;
@@ -143,9 +175,13 @@ fn list_files(folder: &Path) -> Result<(PathBuf, BTreeSet<String>)> {
 
 // ANCHOR: check_sizes
 impl Weights {
-    /// Refuses sizes for which there is too little in the files, before there
-    /// is memory for them.
+    /// Refuses numbers of a type that we do not read, and sizes for which there
+    /// is too little in the files, before there is memory for them.
     pub(super) fn check_sizes(&self, config: &GptConfig) -> Result<()> {
+        for (name, (file, TensorInfo { dtype, .. })) in &self.tensors {
+            let fault = Fault::Dtype { name: name.clone(), found: *dtype };
+            ensure(is_readable(*dtype), fault).at(&self.files[*file].path)?;
+        }
         let params = config.checked_num_params().unwrap_or(usize::MAX);
         let places = self.tensors.values().map(|(_, info)| info.data_offsets);
         let bytes = places.map(|(start, end)| end - start).sum();
@@ -153,8 +189,9 @@ impl Weights {
         ensure(enough, Fault::TooFew { bytes, params }).at(&self.list)?;
         for block in 0..config.n_layer {
             let name = format!("h.{block}.ln_1.weight");
-            let known = self.tensors.contains_key(&name);
-            ensure(known, Fault::Missing { name }).at(&self.list)?;
+            if !self.tensors.contains_key(&name) {
+                return Err(self.missing(&name));
+            }
         }
         Ok(())
     }
@@ -171,6 +208,19 @@ impl Weights {
         ensure(finite, Fault::NonFinite { name }).at(&shard.path)
     }
 
+    /// Says that a tensor is missing, and what may be it under another name.
+    fn missing(&self, name: &str) -> HuggingFaceError {
+        let end = format!(".{name}");
+        let mut names = self.tensors.keys();
+        let fault = match names.find(|other| other.ends_with(&end)) {
+            Some(found) => {
+                Fault::Prefix { name: name.to_owned(), found: found.clone() }
+            }
+            None => Fault::Missing { name: name.to_owned() },
+        };
+        fault.at(&self.list)
+    }
+
     /// Takes a tensor off the list: its file, at its first number.
     fn find(
         &mut self,
@@ -178,13 +228,10 @@ impl Weights {
         shape: &[usize],
     ) -> Result<(&mut Shard, Dtype)> {
         let Some((name, (file, info))) = self.tensors.remove_entry(name) else {
-            return Err(Fault::Missing { name: name.into() }.at(&self.list));
+            return Err(self.missing(name));
         };
         let shard = &mut self.files[file];
         let TensorInfo { dtype, shape: found, data_offsets: (start, _) } = info;
-        if !is_readable(dtype) {
-            return Err(Fault::Dtype { name, found: dtype }.at(&shard.path));
-        }
         if found != shape {
             let wanted = shape.to_vec();
             return Err(Fault::Shape { name, found, wanted }.at(&shard.path));
