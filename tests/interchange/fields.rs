@@ -73,7 +73,7 @@ fn activations(answers: &Value) {
         let folder = copy("bf16-shards");
         field("activation_function", json!(name))(&folder);
         assert_eq!(import(&folder.0).is_ok(), apart < 1e-5, "{name}");
-        if apart < 1e-5 {
+        if apart < 1e-5 || name == "gelu" {
             println!("{name}: at most {apart:.1e} from our GELU");
         }
     }
@@ -145,7 +145,7 @@ fn no_value_of_a_field_makes_another_model_of_a_folder() {
         }
         println!(
             "{} edits of config.json: both open {both}, at most {largest:.1e} \
-             apart; transformers opens {theirs} that we refuse",
+             apart,\n  and transformers opens {theirs} that we refuse",
             edits.len()
         );
         assert!(both > edits.len() / 3, "{both}");
@@ -203,8 +203,8 @@ fn no_value_of_a_field_makes_other_ids_of_a_text() {
             }
         }
         println!(
-            "{} edits of the tokenizer's files: both open {both}, with the same \
-             ids; transformers opens {theirs} that we refuse",
+            "{} edits of the tokenizer's files: both open {both}, with the \
+             same ids,\n  and transformers opens {theirs} that we refuse",
             edits.len()
         );
         assert!(both > edits.len() / 3, "{both}");

@@ -121,4 +121,4 @@ def main(target, seed):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1609)
-    print("torch and transformers", torch.__version__, transformers.__version__)
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}")

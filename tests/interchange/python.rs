@@ -43,7 +43,8 @@ impl Python {
     pub fn ask(&self, script: &str, folder: &Path, input: &Value) -> Value {
         let answer = self.run(script, &[folder.as_os_str()], input);
         let answer: Value = serde_json::from_slice(&answer).unwrap();
-        println!("torch and transformers {}", answer["versions"]);
+        let version = |i: usize| answer["versions"][i].as_str().unwrap();
+        println!("torch {}, transformers {}", version(0), version(1));
         answer
     }
 }

@@ -21,7 +21,6 @@ pub(super) fn read_config(folder: &Path) -> Result<(GptConfig, bool)> {
     parse_config(&json).at(&path)
 }
 
-// ANCHOR: parse_config
 fn parse_config(json: &Map<String, Value>) -> Result<(GptConfig, bool), Fault> {
     if !json.contains_key("model_type") {
         return Err(wrong("model_type", None, "\"gpt2\""));
@@ -65,7 +64,6 @@ fn size(
     let size = found.and_then(|found| found.as_u64()?.try_into().ok());
     size.ok_or_else(|| wrong(name, found, "a whole number"))
 }
-// ANCHOR_END: parse_config
 
 pub(super) fn wrong(
     name: &'static str,

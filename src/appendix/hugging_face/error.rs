@@ -94,7 +94,10 @@ pub enum Fault {
     )]
     Unknown { name: String },
     /// The tensor `name` is of a type, `found`, that we do not read.
-    #[error("tensor {name:?} is of type {found}, not F32, F16 or BF16")]
+    #[error(
+        "tensor {name:?} is of type {found}, not F32, F16 or BF16; have it \
+         saved as one of these"
+    )]
     Dtype { name: String, found: Dtype },
     /// The tensor `name` has the shape `found`, and not the one `wanted`.
     #[error(

@@ -38,11 +38,11 @@ pub const CONFIG_FIELDS: &[(Role, &str)] = &[
     (Only("null"), "num_kv_shared_layers kv_sharing_modes fusion_config"),
     (Only("null"), "text_config decoder generator"),
 ];
+// ANCHOR_END: config_fields
 
 /// The names that `transformers` has for our GELU.
 const GELU: &str = "\"gelu_new\" or \"gelu_pytorch_tanh\" or \
     \"gelu_python_tanh\" or \"gelu_fast\" or \"gelu_accurate\"";
-// ANCHOR_END: config_fields
 
 /// The fields of `tokenizer_config.json` that change ids. Besides, whatever
 /// ends in `_token` names a token, which `tokenizer.json` must have too.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::error::{At, Fault, Result};
 
-// ANCHOR: instead
 /// What a name has in it that is there instead of the weights or of the whole
 /// folder, and what to do about it. The first that fits is told.
 const WHOLE: &[(&str, &str)] = &[
@@ -41,7 +40,6 @@ const TOKENS: &[(&str, &str)] = &[
     ("vocab", SAVE),
     (".model", SAVE),
 ];
-// ANCHOR_END: instead
 
 pub(super) const ADAPTER: &str = "an adapter, which changes the weights of \
     another model; merge the two, with merge_and_unload of PEFT, and save the \

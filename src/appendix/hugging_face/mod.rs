@@ -152,6 +152,7 @@ fn config_json(config: &GptConfig) -> Value {
 pub fn import(folder: &Path) -> Result<Gpt> {
     let (config, tied) = read_config(folder)?;
     let mut weights = Weights::open(folder, tied)?;
+    weights.check_types()?;
     weights.check_sizes(&config)?;
     check_memory(config.checked_num_params()).at(folder)?;
     let mut model = Gpt::zeros(config);

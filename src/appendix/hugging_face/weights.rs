@@ -29,7 +29,6 @@ const PREFIX: &str = "transformer.";
 const TABLE: &str = "wte.weight";
 const HEAD: &str = "lm_head.weight";
 
-// ANCHOR: wrappers
 /// What programs put before names, or between their parts: PyTorch's `compile`
 /// `_orig_mod`, its several processes `module`, Lightning `model`.
 const WRAPPERS: [&str; 9] = [
@@ -49,7 +48,6 @@ fn bare(name: &str) -> String {
     let parts = name.split('.').filter(|part| !WRAPPERS.contains(part));
     parts.collect::<Vec<_>>().join(".")
 }
-// ANCHOR_END: wrappers
 
 // ANCHOR: names
 /// What we call a layer, and what GPT-2's files call it.
@@ -175,13 +173,9 @@ fn list_files(folder: &Path) -> Result<(PathBuf, BTreeSet<String>)> {
 
 // ANCHOR: check_sizes
 impl Weights {
-    /// Refuses numbers of a type that we do not read, and sizes for which there
-    /// is too little in the files, before there is memory for them.
+    /// Refuses sizes for which there is too little in the files, before there
+    /// is memory for them.
     pub(super) fn check_sizes(&self, config: &GptConfig) -> Result<()> {
-        for (name, (file, TensorInfo { dtype, .. })) in &self.tensors {
-            let fault = Fault::Dtype { name: name.clone(), found: *dtype };
-            ensure(is_readable(*dtype), fault).at(&self.files[*file].path)?;
-        }
         let params = config.checked_num_params().unwrap_or(usize::MAX);
         let places = self.tensors.values().map(|(_, info)| info.data_offsets);
         let bytes = places.map(|(start, end)| end - start).sum();
@@ -199,6 +193,15 @@ impl Weights {
 // ANCHOR_END: check_sizes
 
 impl Weights {
+    /// Refuses numbers of a type that we do not read.
+    pub(super) fn check_types(&self) -> Result<()> {
+        for (name, (file, TensorInfo { dtype, .. })) in &self.tensors {
+            let fault = Fault::Dtype { name: name.clone(), found: *dtype };
+            ensure(is_readable(*dtype), fault).at(&self.files[*file].path)?;
+        }
+        Ok(())
+    }
+
     /// Reads the numbers of a tensor into its place.
     pub(super) fn fill(&mut self, tensor: Tensor<&mut [Float]>) -> Result<()> {
         let name = gpt2_name(tensor.name);
