@@ -51,15 +51,21 @@ impl Options {
 impl Job {
     pub fn run(self) -> Result<(), Error> {
         let Self { model, tokenizer, step, folder } = self;
-        hugging_face::export(&folder, &model, &tokenizer)?;
+        let end = hugging_face::export(&folder, &model, &tokenizer)?;
         writeln!(
             stdout(),
             "the model of step {} is in {}\nopen it in Python with \
-             `transformers.AutoModelForCausalLM.from_pretrained({folder:?})`",
+             `transformers.AutoModelForCausalLM.from_pretrained({folder:?})`{}",
             HumanCount(step as u64),
             shown(&folder),
+            if end.is_some() { "" } else { WITHOUT_PADDING },
             folder = folder.display().to_string(),
         )?;
         Ok(())
     }
 }
+
+/// What to do where there is no token to pad with.
+const WITHOUT_PADDING: &str = "
+trained so little, it has no token for padding; for batches of several texts,
+say `tokenizer.pad_token, tokenizer.padding_side = \"\\n\", \"left\"` there";
