@@ -14,6 +14,7 @@
 mod weights;
 mod tokens;
 mod end_token;
+mod gguf;
 mod error;
 
 use std::fs;
@@ -24,6 +25,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 pub use self::error::{Fault, HuggingFaceError};
+pub use self::gguf::export_gguf;
 pub use self::tokens::{Imported, end_of_text, import_characters};
 #[cfg(feature = "tokenizers")]
 pub use self::tokens::{JsonTokenizer, TokenStream};

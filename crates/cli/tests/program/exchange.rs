@@ -25,6 +25,31 @@ fn a_model_is_exported_into_a_new_folder_and_over_none() {
     assert!(!folder.0.join("other").exists());
 }
 
+/// What is in it, tests/gguf.rs knows.
+#[test]
+fn a_model_is_exported_into_a_new_file_for_llama_cpp() {
+    let folder = Folder::new("export-gguf");
+    succeed(&folder, &format!("{TINY} --steps 20 --checkpoint a"));
+    let said = succeed(&folder, "export a --gguf a.gguf");
+    let expected = "the model of step 20 is in a.gguf\nopen it with \
+                    llama.cpp; a prompt and its text have room for 8 \
+                    characters together\n";
+    assert_eq!(said, expected);
+    let bytes = content(&folder, "a.gguf");
+    assert!(bytes.starts_with(b"GGUF"));
+    let error = refusal(&folder, "export a --gguf a.gguf");
+    assert!(error.contains("a.gguf: is there already"), "{error}");
+    assert!(content(&folder, "a.gguf") == bytes);
+    let error = refusal(&folder, "export a --gguf a.best");
+    assert!(error.contains("the best state of the run"), "{error}");
+    let error = refusal(&folder, "export a");
+    assert!(error.contains("<DIR>"), "{error}");
+    let error = refusal(&folder, "export a new --gguf new.gguf");
+    assert!(error.contains("cannot be used with"), "{error}");
+    assert!(!folder.0.join("new").exists());
+    assert!(!folder.0.join("new.gguf").exists());
+}
+
 /// By way of a file or at once: the same run, to the last bit.
 #[test]
 fn an_imported_model_is_trained_further() {
