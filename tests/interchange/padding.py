@@ -26,7 +26,7 @@ def load(folder, dtype=torch.float32):
     return AutoModelForCausalLM.from_pretrained(folder).to(dtype)
 
 
-def never_generated(model, end, dtype):
+def never_generated(when, model, end, dtype):
     """Samples 6,000 tokens from the whole distribution."""
     torch.manual_seed(0)
     start = torch.zeros(200, 1, dtype=torch.long)
@@ -35,7 +35,8 @@ def never_generated(model, end, dtype):
     with torch.no_grad():
         logits = model(ids).logits.float()
     gap = logits[..., :-1].max(-1).values - logits[..., -1]
-    print(f"{dtype}: at least {gap.min():.0f} below the likeliest")
+    kind = str(dtype).removeprefix("torch.")
+    print(f"{when}, {kind}: at least {gap.min():.0f} below the likeliest")
     assert gap.min() > 10
 
 
@@ -58,7 +59,7 @@ def main(target):
             alone = model.generate(prompt, do_sample=False, max_new_tokens=20)
             ids = tokenizer.decode(ids, skip_special_tokens=True)
             assert ids == tokenizer.decode(alone[0]), (dtype, text)
-        never_generated(model, end, dtype)
+        never_generated("as exported", model, end, dtype)
 
     model = load(folder)
     write = pipeline("text-generation", model=model, tokenizer=tokenizer)
@@ -99,7 +100,8 @@ def main(target):
     model.save_pretrained(target + "/trained")
     tokenizer.save_pretrained(target + "/trained")
     for dtype in TYPES:
-        never_generated(load(target + "/trained", dtype), end, dtype)
+        model = load(target + "/trained", dtype)
+        never_generated("200 steps later", model, end, dtype)
 
 
 main(sys.argv[1])

@@ -55,6 +55,7 @@ fn end_row(model: &Gpt, epsilon: Float) -> Option<Vector> {
     let finite = row.iter().all(|w| w.abs() < f16::MAX.to_f32());
     (finite && stray < MARGIN / 4.0).then_some(row)
 }
+// ANCHOR_END: end_row
 
 /// No text gives a character a logit below this. With `v = γ·w`, centered, and
 /// `‖x̂‖ ≤ √C`, it is `w·y = v·x̂ + w·β ≥ w·β − √C·‖v‖`.
@@ -69,4 +70,3 @@ fn lowest_logit(model: &Gpt) -> Float {
     });
     lowest.fold(Float::INFINITY, Float::min)
 }
-// ANCHOR_END: end_row

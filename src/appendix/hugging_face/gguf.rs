@@ -73,7 +73,6 @@ fn write_file(
     out.into_inner()?.sync_all()
 }
 
-// ANCHOR: gguf_numbers
 /// Writes the numbers of a tensor. Those of a linear layer come column by
 /// column: llama.cpp keeps all weights of one output together.
 fn write_numbers(
@@ -92,7 +91,6 @@ fn write_numbers(
     let bytes = size_of_val(tensor.data);
     out.write_all(&vec![0; bytes.next_multiple_of(ALIGNMENT) - bytes])
 }
-// ANCHOR_END: gguf_numbers
 
 /// All that comes before the numbers.
 fn header(model: &Gpt, tokenizer: &CharTokenizer) -> Vec<u8> {
@@ -208,7 +206,6 @@ fn settings(
     ]
 }
 
-// ANCHOR: gguf_tokens
 /// The characters, byte by byte, and each byte as GPT-2 writes it: as itself
 /// where it can be seen, or else as the next character from U+0100.
 fn byte_tokens(tokenizer: &CharTokenizer) -> Vec<String> {
@@ -236,7 +233,6 @@ fn merges(tokens: &[String]) -> Vec<String> {
     }
     pairs.into_iter().collect()
 }
-// ANCHOR_END: gguf_tokens
 
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend((text.len() as u64).to_le_bytes());
