@@ -5,7 +5,6 @@
 #[allow(dead_code)] // `exp` and others, which other tests see
 #[path = "../src/root.rs"]
 mod root;
-#[allow(dead_code)] // what other tests need
 mod support;
 
 use std::fs;

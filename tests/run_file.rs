@@ -1,6 +1,5 @@
 //! The home of a run: whose file it is, and what is saved in which order.
 
-#[allow(dead_code)] // what other tests need
 mod support;
 
 use std::{fs, io};

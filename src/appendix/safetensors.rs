@@ -208,7 +208,6 @@ pub fn is_readable(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16)
 }
 
-// ANCHOR: read_numbers
 /// Reads as many numbers as there is room for, a few thousand at a time.
 ///
 /// # Errors
@@ -235,4 +234,3 @@ pub fn read_numbers(
     }
     Ok(())
 }
-// ANCHOR_END: read_numbers

@@ -55,8 +55,10 @@ fn transformers_says_the_same_of_an_exported_model() {
     let (model, tokenizer) = trained();
     let folder = Folder::new("out");
     let path = folder.0.join("model");
-    export(&path, &model, &tokenizer).unwrap();
+    let end = export(&path, &model, &tokenizer).unwrap();
     let ids = random_ids(model.config(), 100);
+    let params = import(&path).unwrap().num_params();
+    assert_eq!(params, model.num_params() + end.map_or(0, |_| 32), "a row");
     let every = tokenizer.vocabulary().chunks(40);
     let every: Vec<String> = every.map(|part| part.iter().collect()).collect();
     let mut texts = vec!["Shall I compare thee", "\n\n", "  ,  .  'tis ;", "t"];
@@ -64,7 +66,7 @@ fn transformers_says_the_same_of_an_exported_model() {
     let questions = json!({ "ids": ids, "texts": texts });
     for python in pythons() {
         let answers = python.ask("open.py", &path, &questions);
-        assert_eq!(answers["parameters"], model.num_params());
+        assert_eq!(answers["parameters"], params);
         let apart = apart(&model, &ids, &answers["logits"]);
         println!("{} prompts: logits at most {apart:.1e} apart", ids.len());
         assert!(apart < 1e-5, "{apart}");

@@ -31,7 +31,8 @@ fn characters_that_are_named_as_tokens_are_characters_still() {
         });
         json["added_tokens"] = json!([{ "id": 0, "content": "a" }]);
     });
-    assert_eq!(import_characters(&folder.0).unwrap(), untrained().1);
+    let back = import_characters(&folder.0).unwrap();
+    assert_eq!(back.tokenizer, untrained().1);
 }
 
 #[test]

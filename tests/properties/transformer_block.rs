@@ -100,6 +100,46 @@ proptest! {
         }
     }
 
+    /// Why the end token of an exported model is never generated.
+    #[test]
+    fn a_row_of_one_over_the_gains_has_the_same_product_with_every_output(
+        c in 2usize..40, size in 0.1..50.0f64, seed in 0u64..99,
+    ) {
+        let mut rng = rng(seed);
+        let mut norm = LayerNorm::new(c);
+        norm.weight += &normal((1, c), 0.3, &mut rng).row(0);
+        norm.bias += &normal((1, c), 0.3, &mut rng).row(0);
+        let row = 5.0 / &norm.weight;
+        let same = 5.0 * (&norm.bias / &norm.weight).sum();
+        let (y, _) = norm.forward(&normal((9, c), size, &mut rng));
+        let scale = row.dot(&row).sqrt() * y.dot(&y.t()).diag().sum().sqrt();
+        for y in y.rows() {
+            // With w = γ instead of 1/γ, it differs in the first digit
+            prop_assert!((y.dot(&row) - same).abs() < 1e-13 * (1.0 + scale));
+        }
+    }
+
+    /// How low the others can be: `w·y ≥ w·β − √C·‖v‖`, with `v = γ·w`, centered.
+    #[test]
+    fn no_output_has_a_lower_product_with_a_row_than_its_sphere_allows(
+        c in 2usize..40, size in 0.1..50.0f64, seed in 0u64..99,
+    ) {
+        let mut rng = rng(seed);
+        let mut norm = LayerNorm::new(c);
+        norm.weight += &normal((1, c), 0.3, &mut rng).row(0);
+        norm.bias += &normal((1, c), 0.3, &mut rng).row(0);
+        let row = normal((1, c), 1.0, &mut rng).row(0).to_owned();
+        let v = &row * &norm.weight;
+        let v = &v - v.sum() / c as f64;
+        let radius = (c as f64 * v.dot(&v)).sqrt();
+        let lowest = row.dot(&norm.bias) - radius;
+        let mut x = normal((9, c), size, &mut rng);
+        x.row_mut(0).assign(&(&v * -1e6)); // whose output is the lowest
+        let (y, _) = norm.forward(&x);
+        prop_assert!(y.rows().into_iter().all(|y| y.dot(&row) > lowest - 1e-9));
+        prop_assert!(y.row(0).dot(&row) < lowest + 1e-6 * radius);
+    }
+
     #[test]
     fn attention_weights_are_shares_of_the_past(
         t in 1usize..150, newest in 1usize..150, seed in 0u64..99,

@@ -249,7 +249,7 @@ fn commands() -> Vec<(String, String)> {
 }
 
 /// What the commands make in the root, and refuse to overwrite.
-const MADE: [&str; 7] = [
+const MADE: [&str; 8] = [
     "brief.safetensors",
     "brief.best.safetensors",
     "brief.safetensors.lock",
@@ -257,6 +257,7 @@ const MADE: [&str; 7] = [
     "run.best.safetensors",
     "run.safetensors.lock",
     "sonnets-hf",
+    "sonnets.gguf",
 ];
 
 /// Runs a command as a reader does, in the root of the repository; of a pipe

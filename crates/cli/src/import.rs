@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use microgpt::checkpoint::RunFile;
 use microgpt::gpt::Gpt;
-use microgpt::hugging_face;
+use microgpt::hugging_face::{Imported, import_characters};
 use microgpt::tokenization::{CharTokenizer, TokenizerError};
 use microgpt::training::{TrainConfig, Trainer, evaluate};
 
@@ -14,6 +14,7 @@ use crate::checkpoint::create;
 use crate::dataset::Dataset;
 use crate::settings::{check, setting_error};
 use crate::terminal::memory::check_folder;
+use crate::terminal::warn;
 use crate::{Error, program, shown, typed};
 
 /// Make a run of the model in a folder, to train it further
@@ -79,10 +80,15 @@ impl Job {
 
 /// The model in a folder, and its characters.
 pub fn read_folder(folder: &Path) -> Result<(Gpt, CharTokenizer), Error> {
-    let tokenizer = hugging_face::import_characters(folder)?;
-    check_folder(folder)
-        .map_err(|problem| format!("{}: {problem}", shown(folder)))?;
-    let model = hugging_face::import(folder)?;
+    let name = shown(folder);
+    check_folder(folder).map_err(|problem| format!("{name}: {problem}"))?;
+    let Imported { model, tokenizer, left_out } = import_characters(folder)?;
+    if left_out > 0 {
+        warn(&format!(
+            "warning: {name}: rows of the token table that are no character's \
+             are left out: {left_out}"
+        ));
+    }
     Ok((model, tokenizer))
 }
 

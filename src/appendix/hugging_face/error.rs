@@ -120,6 +120,14 @@ pub enum Fault {
          that it was trained with"
     )]
     VocabSize { tokens: usize, vocab_size: usize },
+    /// The last LayerNorm is so near its beginning that no row of the token
+    /// table has a logit that is low after every text.
+    #[error(
+        "the model has been trained too little for an end token (its last \
+         shifts, over its gains, add up to nearly 0), and llama.cpp needs \
+         one; train it further"
+    )]
+    NoEnd,
     /// The characters are no vocabulary.
     #[error("the characters: {0}")]
     Vocabulary(#[from] TokenizerError),

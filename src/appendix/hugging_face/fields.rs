@@ -52,7 +52,8 @@ pub const TOKENIZER_FIELDS: &[(Role, &str)] = &[
     (Honored, "model_specific_special_tokens"),
     (Only(CLASSES), "tokenizer_class"),
     (Only("false or null"), "add_bos_token add_eos_token do_lower_case"),
-    (Only("false or null"), "split_special_tokens from_slow"),
+    (Only("false or null"), "from_slow"),
+    (Only("true or false or null"), "split_special_tokens"), // and honored
     (Only("null"), "tokenizer_file"),
 ];
 

@@ -34,12 +34,14 @@ impl JsonTokenizer {
         let (GptConfig { vocab_size, .. }, _) = read_config(folder)?;
         let path = find(folder, TOKENIZER)?;
         let mut json: Map<String, Value> = read_json(&path)?;
-        check_files(folder, &json, &[])?;
+        let config = check_files(folder, &json, &[])?;
         let only_adds = check_parts(&json).at(&path)?;
         // A prompt is neither cut nor filled up, whatever the file asks for
         json.retain(|key, _| key != "truncation" && key != "padding");
-        let tokenizer: Tokenizer =
+        let mut tokenizer: Tokenizer =
             serde_json::from_value(json.into()).at(&path)?;
+        let split = config.get("split_special_tokens");
+        tokenizer.set_encode_special_tokens(split == Some(&Value::Bool(true)));
         let ids = tokenizer.get_vocab(false).into_values();
         let tokens = ids.max().map_or(0, |id| id as usize + 1);
         let fits = (1..=vocab_size).contains(&tokens);

@@ -13,12 +13,13 @@ type Object = Map<String, Value>;
 
 /// Refuses a folder in which something changes ids and is not in
 /// `tokenizer.json`, or is there and not done here. Each of `characters` is a
-/// token, whether it was added or not.
+/// token, whether it was added or not. Returns what `tokenizer_config.json`
+/// says.
 pub(super) fn check_files(
     folder: &Path,
     tokenizer: &Object,
     characters: &[char],
-) -> Result<()> {
+) -> Result<Object> {
     check_chance(tokenizer).at(&folder.join(TOKENIZER))?;
     let read = |name: &str| -> Result<Object> {
         let path = folder.join(name);
@@ -39,7 +40,9 @@ pub(super) fn check_files(
     known.check(named(&read(map)?)).at(&folder.join(map))?;
     let added: Vec<Value> =
         read("added_tokens.json")?.into_iter().map(|it| it.0.into()).collect();
-    known.check(added.iter().collect()).at(&folder.join("added_tokens.json"))
+    let path = folder.join("added_tokens.json");
+    known.check(added.iter().collect()).at(&path)?;
+    Ok(config)
 }
 
 /// Refuses tokens that were added to characters and change the ids of others:

@@ -63,18 +63,27 @@ const NAMES: [(&str, &str); 9] = [
     ("norm", "ln_f"),
 ];
 
-/// What GPT-2's files call a tensor: `h.0.attn.c_attn.weight`.
-fn gpt2_name(TensorName { block, field }: TensorName) -> String {
+/// What files of these names call a tensor: `h.0.attn.c_attn.weight`.
+pub(super) fn rename(
+    TensorName { block, field }: TensorName,
+    names: &[(&str, &str)],
+    blocks: &str,
+) -> String {
     let (layer, part) = match field.rsplit_once('.') {
         Some((layer, part @ ("weight" | "bias"))) => (layer, part),
         _ => (field, "weight"), // a table
     };
-    let known = NAMES.iter().find(|(ours, _)| *ours == layer);
+    let known = names.iter().find(|(ours, _)| *ours == layer);
     let layer = known.map_or(layer, |(_, theirs)| theirs);
     match block {
-        Some(block) => format!("h.{block}.{layer}.{part}"),
+        Some(block) => format!("{blocks}.{block}.{layer}.{part}"),
         None => format!("{layer}.{part}"),
     }
+}
+
+/// What GPT-2's files call it.
+fn gpt2_name(name: TensorName) -> String {
+    rename(name, &NAMES, "h")
 }
 // ANCHOR_END: names
 

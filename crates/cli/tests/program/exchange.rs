@@ -1,6 +1,6 @@
 //! Models that leave as a folder, and models that come in as one.
 
-use microgpt::hugging_face;
+use microgpt::hugging_face::{self, import_characters};
 
 use crate::support::*;
 
@@ -11,8 +11,9 @@ fn a_model_is_exported_into_a_new_folder_and_over_none() {
     let said = succeed(&folder, "export a new/hf");
     assert!(said.starts_with("the model of step 2 is in new/hf\n"), "{said}");
     assert!(said.contains("from_pretrained(\"new/hf\")"), "{said}");
-    let exported = hugging_face::import(&folder.0.join("new/hf")).unwrap();
-    assert_eq!(exported, *load(&folder, "a").0.result());
+    assert!(said.contains("has no token for padding"), "{said}");
+    let exported = import_characters(&folder.0.join("new/hf")).unwrap();
+    assert_eq!(exported.model, *load(&folder, "a").0.result());
     std::fs::create_dir(folder.0.join("empty")).unwrap();
     for there in ["new/hf", "empty"] {
         let error = refusal(&folder, &format!("export a {there}"));
@@ -22,6 +23,31 @@ fn a_model_is_exported_into_a_new_folder_and_over_none() {
     // Where nothing comes of it, nothing is left
     refusal(&folder, "export text.txt other/hf");
     assert!(!folder.0.join("other").exists());
+}
+
+/// What is in it, tests/gguf.rs knows.
+#[test]
+fn a_model_is_exported_into_a_new_file_for_llama_cpp() {
+    let folder = Folder::new("export-gguf");
+    succeed(&folder, &format!("{TINY} --steps 20 --checkpoint a"));
+    let said = succeed(&folder, "export a --gguf a.gguf");
+    let expected = "the model of step 20 is in a.gguf\nopen it with \
+                    llama.cpp; a prompt and its text have room for 8 \
+                    characters together\n";
+    assert_eq!(said, expected);
+    let bytes = content(&folder, "a.gguf");
+    assert!(bytes.starts_with(b"GGUF"));
+    let error = refusal(&folder, "export a --gguf a.gguf");
+    assert!(error.contains("a.gguf: is there already"), "{error}");
+    assert!(content(&folder, "a.gguf") == bytes);
+    let error = refusal(&folder, "export a --gguf a.best");
+    assert!(error.contains("the best state of the run"), "{error}");
+    let error = refusal(&folder, "export a");
+    assert!(error.contains("<DIR>"), "{error}");
+    let error = refusal(&folder, "export a new --gguf new.gguf");
+    assert!(error.contains("cannot be used with"), "{error}");
+    assert!(!folder.0.join("new").exists());
+    assert!(!folder.0.join("new.gguf").exists());
 }
 
 /// By way of a file or at once: the same run, to the last bit.
@@ -77,9 +103,8 @@ fn a_folder_s_text_ends_before_its_end_of_text_token() {
     succeed(&folder, "export a hf");
     let options = "--length 40 --prompt to";
     let all = succeed(&folder, &format!("generate hf {options}"));
-    let tokenizer =
-        hugging_face::import_characters(&folder.0.join("hf")).unwrap();
-    let space = tokenizer.encode(" ").unwrap()[0];
+    let imported = import_characters(&folder.0.join("hf")).unwrap();
+    let space = imported.tokenizer.encode(" ").unwrap()[0];
     for eos in [format!("{space}"), format!("[60000, {space}]")] {
         let path = folder.0.join("hf/generation_config.json");
         let json = format!("{{\"eos_token_id\": {eos}}}");
@@ -90,6 +115,37 @@ fn a_folder_s_text_ends_before_its_end_of_text_token() {
         let on = format!("generate hf {options} --ignore-eos");
         assert_eq!(succeed(&folder, &on), all);
     }
+}
+
+/// A model that has learned something has a token more, which nobody sees.
+#[test]
+fn the_end_token_of_a_folder_comes_and_goes() {
+    let folder = Folder::new("end");
+    succeed(&folder, &format!("{TINY} --steps 200 --lr 0.02 --checkpoint a"));
+    let said = succeed(&folder, "export a hf");
+    assert!(!said.contains("padding"), "{said}");
+    let path = folder.0.join("hf");
+    let rows = hugging_face::import(&path).unwrap().config().vocab_size;
+    assert_eq!(rows, 17);
+    assert_eq!(hugging_face::end_of_text(&path).unwrap(), [16]);
+    let run = succeed(&folder, "generate a --length 90");
+    let output = output(&folder, "generate hf --length 90");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), run);
+    assert!(output.stderr.is_empty(), "{:?}", output.stderr);
+    succeed(&folder, "import hf b --data text.txt");
+    assert_eq!(load(&folder, "b").0.model, *load(&folder, "a").0.result());
+    // As if it were another's, and not the one that we never generate
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        let place = path.join(name);
+        let words = std::fs::read_to_string(&place).unwrap();
+        let words = words.replace("<|endoftext|>", "[PAD]");
+        std::fs::write(&place, words).unwrap();
+    }
+    let output = self::output(&folder, "generate hf --length 90");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), run);
+    let said = "warning: hf: rows of the token table that are no character's \
+                are left out: 1\n";
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), said);
 }
 
 /// A text may lack characters that the model knows: they stay in the run, which
