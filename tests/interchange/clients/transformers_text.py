@@ -52,6 +52,14 @@ def padded():
             return f"{text!r} instead of {wanted!r}"
 
 
+def unprompted():
+    """Without a prompt: from a line break, as ours."""
+    text = tokenizer.decode(model.generate(do_sample=False)[0])
+    [wanted] = [p["whole_text"] for p in questions.prompts if p["text"] == "\n"]
+    if text != wanted:
+        return f"{text!r} instead of {wanted!r}"
+
+
 def unknown():
     ids = tokenizer("§").input_ids
     return f"ids {ids}"
@@ -60,7 +68,7 @@ def unknown():
 also = {
     "pipeline": attempt(lambda: questions.differing(through_pipeline)),
     "padded batch": attempt(padded),
-    "empty prompt": attempt(lambda: model.generate(do_sample=False) and None),
+    "empty prompt": attempt(unprompted),
     "unknown character": attempt(unknown),
 }
 answer(
