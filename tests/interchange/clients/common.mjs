@@ -43,8 +43,9 @@ export async function attempt(act) {
   }
 }
 
-export function answer(client, packages, differing, apart, also) {
+export function answer(client, packages, differing, apart, also, more) {
   const versions = Object.fromEntries(packages.map((p) => [p, version(p)]));
+  Object.assign(versions, more);
   versions.node = process.versions.node;
   if (differing) also = { greedy: differing, ...also };
   const line = { client, versions, equal: !differing, apart, also };

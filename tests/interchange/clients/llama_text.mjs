@@ -79,7 +79,10 @@ common.answer(
         return model.detokenize(whole_ids);
       }),
     ),
-    "unknown character": `ids ${encode("§")}`,
+    "unknown character": encode("§").length
+      ? `ids ${encode("§")}`
+      : "left out, without a word",
   },
+  { "llama.cpp": llama.llamaCppRelease.release },
 );
 process.exit(0);
