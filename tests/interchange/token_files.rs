@@ -128,7 +128,7 @@ mod tokens {
         });
         let strips = json!({ "content": END, "lstrip": true });
         let map = "special_tokens_map.json";
-        let damages: [Damage; 14] = [
+        let damages: [Damage; 13] = [
             ("a blank first", &*token_field("add_prefix_space", json!(true))),
             ("a blank first, as one file says", &|folder| {
                 folder.edit("tokenizer.json", |json| {
@@ -141,10 +141,6 @@ mod tokens {
             ),
             ("lower case", &*token_field("do_lower_case", json!(true))),
             ("a token first", &*token_field("add_bos_token", json!(true))),
-            (
-                "tokens that are text",
-                &*token_field("split_special_tokens", json!(true)),
-            ),
             (
                 "another file",
                 &*token_field("tokenizer_file", json!("/tmp/t.json")),
