@@ -1,7 +1,6 @@
 //! The token that an exported model has beside its characters: to fill up, to
 //! begin and to end a text, and never to be generated.
 
-#[allow(dead_code)] // what other tests need
 mod support;
 #[path = "support/trained.rs"]
 mod trained;

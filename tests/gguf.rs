@@ -1,6 +1,5 @@
 //! The file for llama.cpp: what is in it, and that llama.cpp reads it so.
 
-#[allow(dead_code)] // what other tests need
 mod support;
 #[path = "support/trained.rs"]
 mod trained;

@@ -1,6 +1,8 @@
 //! What the tests of files share: a folder that is gone when they are, and a
 //! narrow page to print on.
 
+#![allow(dead_code)] // few tests need all of it
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
