@@ -12,7 +12,7 @@ use std::process::Command;
 use half::{bf16, f16};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::hugging_face::{
-    Imported, end_of_text, export, import, import_characters,
+    CharacterModel, end_of_text, export, import, import_characters,
 };
 use microgpt::tokenization::CharTokenizer;
 use ndarray::s;
@@ -165,7 +165,7 @@ fn a_round_trip_gives_the_same_bits() {
     assert_eq!(ended.config().vocab_size, 60);
     assert_eq!(end_of_text(&path).unwrap(), [end]);
     let back = import_characters(&path).unwrap();
-    assert_eq!(back, Imported { model, tokenizer, left_out: 0 });
+    assert_eq!(back, CharacterModel { model, tokenizer, left_out: 0 });
 }
 
 /// Tokens that were added elsewhere, and tables that were rounded up.
@@ -212,7 +212,7 @@ fn transformers_pads_and_ends_and_trains_with_it() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{said}{output:?}");
         println!("{said}");
-        let Imported { left_out, model: back, .. } =
+        let CharacterModel { left_out, model: back, .. } =
             import_characters(&folder.0.join("trained")).unwrap();
         assert_eq!((left_out, back.config()), (0, model.config()));
         assert_ne!(back, model);

@@ -30,7 +30,8 @@ use insta::assert_snapshot;
 use microgpt::generation::{Generator, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::hugging_face::{
-    HuggingFaceError, Imported, end_of_text, export, import, import_characters,
+    CharacterModel, HuggingFaceError, end_of_text, export, import,
+    import_characters,
 };
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{LrSchedule, TrainConfig, Trainer};
@@ -432,7 +433,10 @@ fn what_was_exported_is_imported_to_the_same_bits() {
     let path = folder.0.join("a/b");
     export(&path, &model, &tokenizer).unwrap();
     let back = import_characters(&path).unwrap();
-    assert_eq!(back, Imported { model: model.clone(), tokenizer, left_out: 0 });
+    assert_eq!(
+        back,
+        CharacterModel { model: model.clone(), tokenizer, left_out: 0 }
+    );
     for text in ["\u{0}\u{7f}\u{85}\r\n\t \"\\", "🦀 नि मे é \u{10ffff}\u{e000}"]
     {
         let tokenizer = CharTokenizer::new(text).unwrap();
@@ -444,7 +448,7 @@ fn what_was_exported_is_imported_to_the_same_bits() {
             Gpt::new(config, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
         export(&path, &model, &tokenizer).unwrap();
         let back = import_characters(&path).unwrap();
-        assert_eq!(back, Imported { model, tokenizer, left_out: 0 });
+        assert_eq!(back, CharacterModel { model, tokenizer, left_out: 0 });
     }
 }
 

@@ -27,7 +27,7 @@ use Why::{Because, Decides, Recorded, RecordedEach};
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 42] = [
+const ELSEWHERE: [(&str, Why); 41] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -98,7 +98,6 @@ const ELSEWHERE: [(&str, Why); 42] = [
         Because("a workspace of its own, whose crates need a C++ compiler"),
     ),
     ("cargo install --locked cargo-fuzz", Because("minutes, and a network")),
-    ("python convert_hf_to_gguf.py DIR", Because("needs llama.cpp")),
     ("pip install huggingface_hub", Because("needs a network")),
     ("hf download openai-community/gpt2 …", Because("needs a network")),
     ("sha256sum gpt2/…", Because("needs what was downloaded")),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use microgpt::checkpoint::RunFile;
 use microgpt::gpt::Gpt;
-use microgpt::hugging_face::{Imported, import_characters};
+use microgpt::hugging_face::{CharacterModel, import_characters};
 use microgpt::tokenization::{CharTokenizer, TokenizerError};
 use microgpt::training::{TrainConfig, Trainer, evaluate};
 
@@ -82,7 +82,8 @@ impl Job {
 pub fn read_folder(folder: &Path) -> Result<(Gpt, CharTokenizer), Error> {
     let name = shown(folder);
     check_folder(folder).map_err(|problem| format!("{name}: {problem}"))?;
-    let Imported { model, tokenizer, left_out } = import_characters(folder)?;
+    let CharacterModel { model, tokenizer, left_out } =
+        import_characters(folder)?;
     if left_out > 0 {
         warn(&format!(
             "warning: {name}: rows of the token table that are no character's \

@@ -35,7 +35,7 @@ pub use self::fields::{
 pub use self::gguf::export_gguf;
 #[cfg(feature = "tokenizers")]
 pub use self::json_tokenizer::{JsonTokenizer, TokenStream};
-pub use self::tokens::{Imported, end_of_text, import_characters};
+pub use self::tokens::{CharacterModel, end_of_text, import_characters};
 
 use self::config::{CONFIG, read_config};
 use self::end_token::{END, with_end};
@@ -62,7 +62,7 @@ const GENERATION: &str = "generation_config.json";
 ///
 /// ```
 /// use microgpt::gpt::{Gpt, GptConfig};
-/// use microgpt::hugging_face::{Imported, export, import_characters};
+/// use microgpt::hugging_face::{CharacterModel, export, import_characters};
 /// use microgpt::tokenization::CharTokenizer;
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
 ///
@@ -76,7 +76,7 @@ const GENERATION: &str = "generation_config.json";
 /// let folder = std::env::temp_dir().join(name);
 /// export(&folder, &model, &tokenizer)?;
 /// let back = import_characters(&folder)?;
-/// assert_eq!(back, Imported { model, tokenizer, left_out: 0 });
+/// assert_eq!(back, CharacterModel { model, tokenizer, left_out: 0 });
 /// # std::fs::remove_dir_all(&folder)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

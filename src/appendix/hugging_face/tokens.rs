@@ -47,7 +47,7 @@ pub(super) fn tokenizer_json(
 
 /// A model whose tokens are characters, from a folder.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Imported {
+pub struct CharacterModel {
     /// The model: of its token table, the rows of the characters.
     pub model: Gpt,
     /// The characters.
@@ -64,14 +64,14 @@ pub struct Imported {
 /// # Errors
 /// [`Fault::Characters`] if its tokens are something else,
 /// [`Fault::VocabSize`] if the model has not as many; see [`Fault`].
-pub fn import_characters(folder: &Path) -> Result<Imported> {
+pub fn import_characters(folder: &Path) -> Result<CharacterModel> {
     let (tokenizer, ends) = read_characters(folder)?;
     let mut model = super::import(folder)?;
     let GptConfig { vocab_size: rows, .. } = model.config();
     let tokens = tokenizer.vocab_size();
     model.embeddings.token.slice_collapse(s![..tokens, ..]);
     let left_out = rows - tokens - usize::from(ends && rows > tokens);
-    Ok(Imported { model, tokenizer, left_out })
+    Ok(CharacterModel { model, tokenizer, left_out })
 }
 
 /// The characters of a folder, and whether the token behind them is our own.

@@ -32,7 +32,7 @@ fn the_limits_of_the_shell_are_seen_before_the_work() {
     let said = "error: training at these sizes takes some 199 MB of memory, \
                 which this process is not allowed; see `ulimit -a`; choose a \
                 smaller model, context length or batch\n";
-    for limit in ["v 120000", "v 200000", "d 100000", "d 200000"] {
+    for limit in ["v 200000", "v 240000", "d 100000", "d 200000"] {
         refused(after(&format!("ulimit -{limit}"), &folder, long), said);
     }
     let output = after("ulimit -v 400000", &folder, long);
@@ -43,19 +43,20 @@ fn the_limits_of_the_shell_are_seen_before_the_work() {
 #[test]
 fn what_is_read_must_fit_too() {
     let folder = Folder::new("read");
-    let sizes = "--n-layer 6 --n-head 4 --n-embd 512 --batch-size 1";
+    let sizes =
+        "--data text.txt --n-layer 6 --n-head 4 --n-embd 768 --batch-size 1";
     let train = format!("train {sizes} --block-size 16 --steps 1 --length 1");
     succeed(&folder, &format!("{train} --average 0 --checkpoint run"));
     succeed(&folder, "export run hf");
-    let run = "run: takes some 228 MB of memory, which this process is not";
-    let hf = "hf: takes some 76 MB of memory, which this process is not";
+    let run = "run: takes some 511 MB of memory, which this process is not";
+    let hf = "hf: takes some 171 MB of memory, which this process is not";
     let little =
-        |arguments: &str| after("ulimit -v 120000", &folder, arguments);
+        |arguments: &str| after("ulimit -v 200000", &folder, arguments);
     for arguments in ["generate run", "inspect run", "export run other"] {
         refused(little(arguments), run);
     }
     refused(little("generate hf"), hf);
-    refused(little("train --from hf"), hf);
+    refused(little("train --from hf --data text.txt"), hf);
     assert!(!folder.0.join("other").exists());
 }
 
