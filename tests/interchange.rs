@@ -7,9 +7,6 @@
 mod support;
 #[path = "support/trained.rs"]
 mod trained;
-#[cfg(feature = "tokenizers")]
-#[path = "support/example.rs"]
-mod example;
 #[path = "interchange/folders.rs"]
 mod folders;
 #[path = "interchange/token_files.rs"]
@@ -121,7 +118,6 @@ fn imported_models_say_what_transformers_says() {
 #[cfg(feature = "tokenizers")]
 mod tokens {
     use super::*;
-    use crate::example::built;
     use microgpt::hugging_face::JsonTokenizer;
     use rand::RngExt;
 
@@ -302,45 +298,6 @@ mod tokens {
         });
         let after = JsonTokenizer::load(&folder.0).unwrap().encode(text);
         assert_eq!(after.unwrap(), before.unwrap());
-    }
-
-    #[test]
-    fn the_example_stops_where_the_text_ends() {
-        let folder = copy("f32-tokens");
-        let program = built("gpt2", "tokenizers");
-        let run = |more: &[&str]| {
-            let mut command = Command::new(&program);
-            command.args(["--prompt", "to be", "--temperature", "0"]);
-            command
-                .args(["--length", "8", "--model"])
-                .arg(&folder.0)
-                .args(more);
-            let output = command.output().unwrap();
-            assert!(output.status.success(), "{output:?}");
-            (
-                String::from_utf8(output.stdout).unwrap(),
-                String::from_utf8(output.stderr).unwrap(),
-            )
-        };
-        let tokenizer = JsonTokenizer::load(&folder.0).unwrap();
-        let prompt = tokenizer.encode("to be").unwrap();
-        let model = import(&folder.0).unwrap();
-        let all = greedy(&model, &prompt);
-        let all = &all[prompt.len()..][..8];
-        let shown = |ids: &[u16]| {
-            let text = tokenizer.decode(ids).unwrap();
-            format!("to be{}\n", text.replace('\r', "\\u{d}"))
-        };
-        folder.edit("generation_config.json", |json| {
-            json["eos_token_id"] = json!([299, all[3]]);
-        });
-        let count = all.iter().position(|id| *id == all[3]).unwrap();
-        let (text, said) = run(&[]);
-        assert_eq!(text, shown(&all[..count]));
-        assert!(said.contains(&format!("\n{count} tokens, ")), "{said}");
-        let (text, said) = run(&["--ignore-eos"]);
-        assert_eq!(text, shown(all));
-        assert!(said.contains("\n8 tokens, "), "{said}");
     }
 
     #[test]
