@@ -181,6 +181,7 @@ pub fn run(
 ) {
     let started = mpi::initialize_with_threading(Threading::Funneled);
     // Dropped at the very end, because that waits for all other ranks
+    // None only if it was started before, which the documentation forbids
     let (universe, provided) = started.expect("MPI starts once in a process");
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         if provided < Threading::Funneled {

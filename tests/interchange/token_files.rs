@@ -143,7 +143,7 @@ mod tokens {
             ("a token first", &*token_field("add_bos_token", json!(true))),
             (
                 "another file",
-                &*token_field("tokenizer_file", json!("/tmp/t.json")),
+                &*token_field("tokenizer_file", json!("other/t.json")),
             ),
             ("a token more", &*token_field("pad_token", json!("[PAD]"))),
             (

@@ -34,6 +34,7 @@ pub(super) fn with_end(model: &Gpt, epsilon: Float) -> Option<Gpt> {
     let row = end_row(model, epsilon)?;
     let mut model = model.clone();
     let pushed = model.embeddings.token.push(Axis(0), row.view());
+    // Both have the width of the model: γ, β and the rows of the table
     pushed.expect("a row of the table's width");
     Some(model)
 }

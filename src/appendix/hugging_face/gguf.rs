@@ -82,6 +82,7 @@ fn write_numbers(
     match *tensor.shape.slice() {
         [inputs, outputs] if tensor.name.block.is_some() => {
             let matrix = ArrayView2::from_shape((inputs, outputs), tensor.data);
+            // A tensor has as many numbers as its shape says
             for column in matrix.expect("as many numbers").columns() {
                 out.write_all(&to_bytes(&column.to_vec()))?;
             }
@@ -213,6 +214,7 @@ fn byte_tokens(tokenizer: &CharTokenizer) -> Vec<String> {
     let shown: Vec<char> = (0..=255)
         .map(|byte| match byte {
             b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => char::from(byte),
+            // The range ends at U+10FFFF, and 68 are asked for
             _ => others.next().expect("68 of them"),
         })
         .collect();
