@@ -6,6 +6,7 @@
 //! over iterations, and the share of the rate at which this machine multiplies
 //! two large matrices.
 
+use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::training::{LrSchedule, TrainConfig, Trainer, evaluate};
 use microgpt::{Float, Matrix, general_mat_mul};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rayon::prelude::*;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -33,6 +35,9 @@ struct Options {
     /// Iterations (windows for gen, anew and slide); chosen to take about five seconds
     #[arg(long, value_parser = value_parser!(u32).range(1..=1_000_000))]
     iters: Option<u32>,
+    /// Shards that a batch is cut into
+    #[arg(long, default_value_t = TrainConfig::default().shards)]
+    shards: usize,
     /// What `cargo bench` passes
     #[arg(long, hide = true)]
     bench: bool,
@@ -50,6 +55,8 @@ enum Mode {
     Anew,
     /// Far beyond the window, which moves on again and again
     Slide,
+    /// No model: each of its numbers is read once, and that is all
+    Read,
 }
 
 #[derive(Clone)]
@@ -88,9 +95,9 @@ impl Size {
 }
 
 fn main() -> ExitCode {
-    let Options { config, mode, threads, iters, .. } = Options::parse();
+    let Options { config, mode, threads, iters, shards, .. } = Options::parse();
     if let (Some(size), Some(mode), Some(threads)) = (&config, mode, threads) {
-        measure(size, mode, threads.into(), iters);
+        measure(size, mode, threads.into(), iters, shards);
         return ExitCode::SUCCESS;
     }
     let sizes = match &config {
@@ -105,7 +112,7 @@ fn main() -> ExitCode {
     for size in sizes {
         for &mode in &modes {
             for &threads in &threads {
-                if !measure_apart(size, mode, threads, iters) {
+                if !measure_apart(size, mode, threads, iters, shards) {
                     return ExitCode::FAILURE;
                 }
             }
@@ -133,6 +140,7 @@ fn measure_apart(
     mode: Mode,
     threads: u16,
     iters: Option<u32>,
+    shards: usize,
 ) -> bool {
     let Ok(program) = std::env::current_exe() else {
         eprintln!("cannot find this program's own file");
@@ -141,6 +149,7 @@ fn measure_apart(
     let mut command = Command::new(program);
     command.args(["--config", size, "--mode", &name(mode)]);
     command.args(["--threads", &threads.to_string()]);
+    command.args(["--shards", &shards.to_string()]);
     if let Some(iters) = iters {
         command.args(["--iters", &iters.to_string()]);
     }
@@ -153,7 +162,13 @@ fn name(mode: Mode) -> String {
     value.get_name().to_string()
 }
 
-fn measure(size: &Size, mode: Mode, threads: usize, iters: Option<u32>) {
+fn measure(
+    size: &Size,
+    mode: Mode,
+    threads: usize,
+    iters: Option<u32>,
+    shards: usize,
+) {
     let &Size { name: ref size, config, batch } = size;
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -176,6 +191,7 @@ fn measure(size: &Size, mode: Mode, threads: usize, iters: Option<u32>) {
                 batch_size: batch,
                 schedule: LrSchedule::new(1e-3, TrainConfig::MAX_COUNT),
                 average: 0.0,
+                shards,
                 ..TrainConfig::default()
             };
             let mut trainer = Trainer::new(model, settings).expect("settings");
@@ -221,6 +237,16 @@ fn measure(size: &Size, mode: Mode, threads: usize, iters: Option<u32>) {
             });
             (times, config.block_size, linear + attention)
         }
+        Mode::Read => {
+            let tensors = model.tensors();
+            let parts = tensors.iter().flat_map(|it| it.data.chunks(1 << 14));
+            let parts: Vec<&[Float]> = parts.collect();
+            let times = time(iters, || {
+                let sum: Float = parts.par_iter().map(|part| sum(part)).sum();
+                black_box(sum);
+            });
+            (times, 1, model.num_params())
+        }
     };
     let median = times[times.len() / 2];
     let peak_rss_mib = peak_rss_mib();
@@ -240,6 +266,16 @@ fn measure(size: &Size, mode: Mode, threads: usize, iters: Option<u32>) {
         times.len(),
         peak_rss_mib,
     );
+}
+
+/// The sum of all numbers, as fast as they come: eight additions of a register
+/// at a time do not wait for each other.
+fn sum(numbers: &[Float]) -> Float {
+    let mut sums = [0.0; 128];
+    for chunk in numbers.chunks_exact(sums.len()) {
+        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += x);
+    }
+    sums.iter().sum()
 }
 
 /// Seconds of each iteration, sorted, after a tenth as warm-up.

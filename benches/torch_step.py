@@ -3,10 +3,12 @@
     python -m pip install torch numpy
     python benches/torch_step.py --config S --threads 2
     python benches/torch_step.py --config S --threads 2 --compile
+    python benches/torch_step.py --config S --threads 2 --compile --bf16
 
-The same sizes, batch, clipping and AdamW as benches/speed.rs; f32; the fused
+The same sizes, batch, clipping and AdamW as benches/speed.rs; the fused
 attention of PyTorch. Prints one line of JSON with the same keys. `--compile`
-adds torch.compile and the fused AdamW. On AMD processors the MKL inside
+adds torch.compile and the fused AdamW; `--bf16` computes the products, and what
+else autocast allows, in 16 bits instead of f32. On AMD processors the MKL inside
 PyTorch does without AVX-512; the strongest figures in the book were taken with
 a preloaded library that answers its question after an Intel processor with yes.
 """
@@ -25,6 +27,7 @@ options.add_argument("--config", choices=SIZES, default="S")
 options.add_argument("--threads", type=int, default=1)
 options.add_argument("--iters", type=int, default=50)
 options.add_argument("--compile", action="store_true")
+options.add_argument("--bf16", action="store_true")
 options = options.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(options.threads)
 
@@ -86,7 +89,8 @@ data = torch.randint(VOCABULARY, (200_000,))
 def step():
     starts = torch.randint(len(data) - CONTEXT, (BATCH,))
     windows = torch.stack([data[i : i + CONTEXT + 1] for i in starts])
-    loss = forward(windows[:, :-1], windows[:, 1:])
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
+        loss = forward(windows[:, :-1], windows[:, 1:])
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -109,6 +113,7 @@ print(
             "config": options.config,
             "threads": options.threads,
             "compile": options.compile,
+            "bf16": options.bf16,
             "ms_per_iter": round(1e3 * median, 4),
             "ms_min": round(1e3 * min(times), 4),
             "tokens_per_s": round(BATCH * CONTEXT / median),
