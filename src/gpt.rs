@@ -140,6 +140,24 @@ impl Gpt {
 }
 // ANCHOR_END: forward
 
+// ANCHOR: logits
+impl Gpt {
+    /// The logits of [`forward`](Gpt::forward), without a cache: what one block
+    /// keeps is dropped before the next begins.
+    ///
+    /// # Panics
+    /// As [`forward`](Gpt::forward).
+    pub fn logits(&self, ids: &[u16], t: usize) -> Matrix {
+        let (mut x, _) = self.embeddings.forward(ids, t); // [N, C]
+        for block in &self.blocks {
+            (x, _) = block.forward(x, t);
+        }
+        let (x, _) = self.norm.forward(&x);
+        product(&x, &self.embeddings.token.t()) // [N, V]
+    }
+}
+// ANCHOR_END: logits
+
 // ANCHOR: backward
 impl Gpt {
     /// From the gradient of the loss with respect to the logits to its gradient
@@ -217,7 +235,7 @@ impl Gpt {
     /// As [`forward`](Gpt::forward), and if there is not one target for each
     /// id.
     pub fn loss(&self, inputs: &[u16], targets: &[u16], t: usize) -> Float {
-        let (logits, _) = self.forward(inputs, t);
+        let logits = self.logits(inputs, t);
         cross_entropy(logits, targets, 1.0 / inputs.len() as Float).0
     }
 }

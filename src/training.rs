@@ -280,8 +280,9 @@ pub fn clip_grad_norm(grad: &mut Gpt, max_norm: Float) -> Float {
 /// The mean loss over the whole of `data`, in nats per token.
 ///
 /// Cuts it into windows of `block_size` that follow each other without overlap;
-/// the last may be shorter. Nothing is drawn at random: the same model and data
-/// give the same number.
+/// the last may be shorter. About [`PIECE`] positions go through the model
+/// together. Nothing is drawn at random: the same model and data give the same
+/// number.
 ///
 /// # Errors
 /// [`TrainError::TooShort`] if there are not two tokens.
@@ -294,12 +295,17 @@ pub fn evaluate(model: &Gpt, data: &[u16]) -> Result<f64, TrainError> {
         return Err(TrainError::TooShort { tokens, needed: 2 });
     };
     let t = model.embeddings.position.nrows();
-    let (inputs, targets) = (&data[..last], &data[1..]);
-    let losses: Vec<f64> = inputs
-        .par_chunks(t)
-        .zip(targets.par_chunks(t))
-        .map(|(inputs, targets)| {
-            let mean = model.loss(inputs, targets, inputs.len());
+    let piece = (PIECE / t).max(1) * t; // positions, of whole windows
+    let whole = last / t * t;
+    let starts = (0..whole).step_by(piece);
+    let mut cuts: Vec<usize> = starts.chain([whole, last]).collect();
+    cuts.dedup(); // if the last window is whole
+    let losses: Vec<f64> = cuts
+        .par_windows(2)
+        .map(|cut| {
+            let inputs = &data[cut[0]..cut[1]];
+            let targets = &data[cut[0] + 1..=cut[1]];
+            let mean = model.loss(inputs, targets, t.min(inputs.len()));
             f64::from(mean) * inputs.len() as f64
         })
         .collect();
@@ -493,8 +499,8 @@ pub struct TrainConfig {
     pub average: Float,
     /// Steps from one evaluation to the next.
     pub eval_interval: usize,
-    /// Shards that a batch is cut into, each for one thread. More threads than
-    /// shards are of no use; another number of shards changes the last digits.
+    /// Shards of a batch, each for one thread: the most threads that a step can
+    /// use. Another number of shards changes the last digits.
     pub shards: usize,
     /// From which the random numbers of the batches follow.
     pub seed: u64,
@@ -513,7 +519,7 @@ impl Default for TrainConfig {
             max_norm: 1.0,
             average: 0.1,
             eval_interval: 150,
-            shards: 4,
+            shards: 4, // the most threads for a step
             seed: 1337,
         }
     }
@@ -522,20 +528,18 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// For [`GptConfig::quick`].
     pub fn quick() -> Self {
-        Self {
-            schedule: LrSchedule::new(4e-3, 400),
-            eval_interval: 100,
-            ..Self::default()
-        }
+        let schedule = LrSchedule::new(4e-3, 400);
+        Self { schedule, eval_interval: 100, ..Self::default() }
     }
 
-    /// For [`GptConfig::long`].
+    /// For [`GptConfig::long`]. Up to eight threads can share a step.
     pub fn long() -> Self {
         Self {
             batch_size: 8,
             schedule: LrSchedule::new(2e-3, 18_000),
             optimizer: AdamW { weight_decay: 2.0, ..AdamW::default() },
             eval_interval: 500,
+            shards: 8,
             ..Self::default()
         }
     }
@@ -614,6 +618,17 @@ fn check(
     let (value, problem) = (value.to_string(), wanted.to_owned());
     Err(TrainError::Setting { name, value, problem })
 }
+
+// ANCHOR: max_threads
+impl TrainConfig {
+    /// The most threads that a step has work for, one for each shard: twelve
+    /// windows in eight shards are two windows in each of six.
+    pub fn max_threads(&self) -> usize {
+        let in_a_shard = self.batch_size.div_ceil(self.shards.max(1));
+        self.batch_size.div_ceil(in_a_shard.max(1))
+    }
+}
+// ANCHOR_END: max_threads
 
 impl TrainConfig {
     /// About how many bytes of memory training takes, on the threads of the

@@ -49,6 +49,16 @@ fn parameter_counts_are_the_published_ones() {
 }
 
 #[test]
+fn logits_are_the_same_without_a_cache() {
+    for (windows, t) in [(1, 6), (3, 5), (4, 1), (0, 3)] {
+        let model = double_model(3, 2, 8, 6, 1);
+        let ids = random_ids(windows * t, 11, 2);
+        let (logits, _) = model.forward(&ids, t);
+        assert_eq!(model.logits(&ids, t), logits);
+    }
+}
+
+#[test]
 fn what_is_no_model_is_refused() {
     let good = config(65, 64, 128, 4);
     let refused = |config: GptConfig| {

@@ -131,6 +131,18 @@ fn shards_add_up_to_the_whole_batch() {
 }
 
 #[test]
+fn a_step_has_work_for_one_thread_in_each_shard() {
+    for (batch_size, shards, threads) in
+        [(16, 4, 4), (12, 8, 6), (8, 8, 8), (3, 8, 3), (5, 4, 3), (1, 1, 1)]
+    {
+        let config = TrainConfig { batch_size, shards, ..Default::default() };
+        assert_eq!(config.max_threads(), threads, "{batch_size} in {shards}");
+    }
+    assert_eq!(TrainConfig::default().max_threads(), 4);
+    assert_eq!(TrainConfig::long().max_threads(), 8);
+}
+
+#[test]
 fn a_seed_gives_the_same_bits_on_any_number_of_threads() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
@@ -332,7 +344,9 @@ fn clipping_shortens_the_whole_gradient_and_keeps_its_direction() {
 #[test]
 fn evaluation_scores_every_token_but_the_first_once() {
     let model = double_model(1, 2, 8, 5, 1);
-    for n in [2, 5, 6, 7, 11, 13] {
+    let piece = PIECE / 5 * 5; // whole windows
+    let pieces = [piece, piece + 1, piece + 2, 2 * piece + 1, 2 * piece + 13];
+    for n in [2, 5, 6, 7, 11, 13].into_iter().chain(pieces) {
         let data = random_ids(n, 11, 1);
         let mut total = 0.0;
         for start in (0..n - 1).step_by(5) {

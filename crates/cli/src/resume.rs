@@ -19,7 +19,7 @@ use crate::terminal::{start_threads, warn};
 #[derive(Args)]
 #[command(after_help = "\
 Training goes on as it began, but for what these options change. The sizes of
-the model, the random seed and the text stay those of the run.")]
+the model, the seed, the shards and the text stay those of the run.")]
 pub struct Options {
     /// The run, a file that `train` or `import` has saved
     #[arg(value_name = "RUN")]

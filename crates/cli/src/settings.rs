@@ -38,19 +38,20 @@ impl Preset {
 
     /// The numbers of all presets, for the help.
     pub fn table() -> String {
-        let heading = "layers heads width context batch steps    lr decay";
-        let mut table = format!("Presets:   {heading} eval-interval\n");
+        let heading = "layers heads width context batch shards steps    lr";
+        let mut table = format!("Preset  {heading} decay eval-interval\n");
         for preset in Self::value_variants() {
             let name = preset.to_possible_value();
             let name = name.as_ref().map_or("", |name| name.get_name());
             let (sizes, config) = (preset.sizes(1), preset.config());
             table += &format!(
-                "  {name:8} {:6} {:5} {:5} {:7} {:5} {:5} {:.3} {:5} {:13}\n",
+                "{name:8}{:6} {:5} {:5} {:7} {:5} {:6} {:5} {:.3} {:5} {:13}\n",
                 sizes.n_layer,
                 sizes.n_head,
                 sizes.n_embd,
                 sizes.block_size,
                 config.batch_size,
+                config.shards,
                 config.schedule.steps,
                 config.schedule.max_lr,
                 config.optimizer.weight_decay,

@@ -44,6 +44,10 @@ pub struct Options {
     /// Random seed: same seed, same run [default: 1337]
     #[arg(long, help_heading = "Training", value_name = "N")]
     seed: Option<u64>,
+    /// Parts of each batch, and so the most threads that a step can
+    /// use; they change the last digits
+    #[arg(long, help_heading = "Training", value_name = "N")]
+    shards: Option<usize>,
     #[command(flatten)]
     sampling: Sampling,
 }
@@ -65,6 +69,7 @@ impl Options {
         let mut config =
             self.training.over(self.preset.config(), sizes.block_size);
         config.seed = self.seed.unwrap_or(config.seed);
+        config.shards = self.shards.unwrap_or(config.shards);
         check(sizes, &config)?;
         dataset.check_length(sizes.block_size)?;
         let beginning = dataset.beginning();

@@ -23,13 +23,13 @@ fn refused(output: Output, said: &str) {
     assert!(error.contains(said), "{error}");
 }
 
-/// The numbers take 199 MB, on two threads, and the program some 60 MB more of
+/// The numbers take 203 MB, on two threads, and the program some 60 MB more of
 /// addresses, or some 25 MB of data.
 #[test]
 fn the_limits_of_the_shell_are_seen_before_the_work() {
     let folder = Folder::new("ulimit");
     let long = "train --preset long --steps 1 --threads 2 --length 5";
-    let said = "error: training at these sizes takes some 199 MB of memory, \
+    let said = "error: training at these sizes takes some 203 MB of memory, \
                 which this process is not allowed; see `ulimit -a`; choose a \
                 smaller model, context length or batch\n";
     for limit in ["v 200000", "v 240000", "d 100000", "d 200000"] {
@@ -77,7 +77,7 @@ fn the_limit_of_a_control_group_is_seen_before_the_work() {
     let output = after(&inside, &folder, long);
     fs::remove_dir(format!("{group}/inner")).unwrap();
     fs::remove_dir(group).unwrap();
-    let said = "takes some 199 MB of memory, and there are 105 MB here; choose";
+    let said = "takes some 203 MB of memory, and there are 105 MB here; choose";
     refused(output, said);
 }
 

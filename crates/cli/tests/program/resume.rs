@@ -156,19 +156,21 @@ fn a_longer_run_says_how_the_learning_rate_goes_on_smoothly() {
     }
 }
 
-/// The sizes and the seed are those of the run: there is no option for them.
+/// The sizes, the seed and the shards are those of the run: there is no option for them.
 #[test]
 fn what_a_run_keeps_cannot_be_changed() {
     let folder = Folder::new("kept");
     succeed(&folder, &format!("{TINY} --steps 2 --checkpoint a"));
-    for option in ["n-layer", "n-head", "n-embd", "block-size", "seed"] {
+    let sizes = ["n-layer", "n-head", "n-embd", "block-size"];
+    for option in sizes.iter().chain(&["seed", "shards"]) {
         let resume = format!("resume a --data text.txt --{option} 16");
         let error = refusal(&folder, &resume);
         let said = format!("error: unexpected argument '--{option}'");
         assert!(error.starts_with(&said), "{error}");
     }
     let help = succeed(&folder, "resume --help");
-    let said = "The sizes of\nthe model, the random seed and the text stay";
+    let said =
+        "The sizes of\nthe model, the seed, the shards and the text stay";
     assert!(help.contains(said), "{help}");
 }
 

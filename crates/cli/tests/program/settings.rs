@@ -30,6 +30,8 @@ fn bad_input_is_refused_with_a_sentence() {
         "--batch-size 0",
         "--eval-interval 0",
         "--threads 0",
+        "--shards 0",
+        "--shards 1025",
         "--lr -1",
         "--lr NaN",
         "--weight-decay -0.1",

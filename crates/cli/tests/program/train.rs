@@ -90,6 +90,49 @@ fn any_text_is_learned_however_odd() {
     assert_snapshot!("corpora", rows.collect::<String>());
 }
 
+/// A thread without a shard has nothing to do in a step, and is said to.
+#[test]
+fn the_threads_that_a_step_can_use_are_said() {
+    let folder = Folder::new("shards");
+    let small = "train --preset quick --steps 1 --length 5";
+    let said = |options: &str| {
+        let printed = succeed(&folder, &format!("{small} {options}"));
+        let mut lines = printed.lines().map(str::trim_start);
+        let line = lines.find(|line| line.starts_with("a step uses"));
+        line.map(str::to_owned)
+    };
+    for (options, line) in [
+        ("--threads 5", Some("a step uses 4 of them: its batch has 4 shards")),
+        (
+            "--threads 5 --shards 5",
+            Some("a step uses 4 of them: its batch has 4 shards"),
+        ),
+        (
+            "--threads 8 --shards 6",
+            Some("a step uses 6 of them: its batch has 6 shards"),
+        ),
+        ("--threads 8 --shards 8", None),
+        ("--threads 4", None),
+        (
+            "--threads 2 --batch-size 1",
+            Some("a step uses 1 of them: its batch has 1 shard"),
+        ),
+    ] {
+        assert_eq!(said(options).as_deref(), line, "{options}");
+    }
+}
+
+/// Another number of shards is another order of additions.
+#[test]
+fn the_shards_are_part_of_the_run() {
+    let folder = Folder::new("kept");
+    let run = "train --preset quick --steps 20 --eval-interval 10 --length 5";
+    succeed(&folder, &format!("{run} --checkpoint four"));
+    succeed(&folder, &format!("{run} --shards 3 --checkpoint three"));
+    let file = |name: &str| std::fs::read(folder.0.join(name)).unwrap();
+    assert_ne!(file("four"), file("three"));
+}
+
 /// Six characters for validation are the fewest that have five before one; and
 /// one of a thing is not called many.
 #[test]
