@@ -76,7 +76,7 @@ pub fn general_mat_mul(
     beta: Float,
     c: &mut ArrayRef2<Float>,
 ) {
-    const FAR: usize = 1 << 19; // numbers, more than a core keeps at hand
+    const FAR: usize = 1 << 20; // numbers; fewer are read before a thread wakes
     let ((m, k), n) = (a.dim(), b.ncols());
     assert_eq!(b.nrows(), k, "general_mat_mul: a and b do not fit");
     assert_eq!(c.dim(), (m, n), "general_mat_mul: c does not fit");
