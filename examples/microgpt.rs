@@ -55,7 +55,7 @@ pub fn general_mat_mul(
     beta: Float,
     c: &mut ArrayRef2<Float>,
 ) {
-    const FAR: usize = 1 << 19; // numbers, more than a core keeps at hand
+    const FAR: usize = 1 << 20; // numbers; fewer are read before a thread wakes
     let ((m, k), n) = (a.dim(), b.ncols());
     assert_eq!(b.nrows(), k, "general_mat_mul: a and b do not fit");
     assert_eq!(c.dim(), (m, n), "general_mat_mul: c does not fit");
@@ -1267,6 +1267,19 @@ pub mod gpt {
     }
 
     impl Gpt {
+        /// The logits of [`forward`](Gpt::forward), without a cache: what one block
+        /// keeps is dropped before the next begins.
+        pub fn logits(&self, ids: &[u16], t: usize) -> Matrix {
+            let (mut x, _) = self.embeddings.forward(ids, t); // [N, C]
+            for block in &self.blocks {
+                (x, _) = block.forward(x, t);
+            }
+            let (x, _) = self.norm.forward(&x);
+            product(&x, &self.embeddings.token.t()) // [N, V]
+        }
+    }
+
+    impl Gpt {
         /// From the gradient of the loss with respect to the logits to its gradient
         /// with respect to every parameter, which is added to `grad`.
         pub fn backward(&self, cache: &GptCache, dlogits: &Matrix, grad: &mut Gpt) {
@@ -1312,7 +1325,7 @@ pub mod gpt {
     impl Gpt {
         /// The mean loss over a batch of windows, in nats per token.
         pub fn loss(&self, inputs: &[u16], targets: &[u16], t: usize) -> Float {
-            let (logits, _) = self.forward(inputs, t);
+            let logits = self.logits(inputs, t);
             cross_entropy(logits, targets, 1.0 / inputs.len() as Float).0
         }
     }
@@ -1831,12 +1844,17 @@ pub mod training {
             return Err(TrainError::TooShort { tokens, needed: 2 });
         };
         let t = model.embeddings.position.nrows();
-        let (inputs, targets) = (&data[..last], &data[1..]);
-        let losses: Vec<f64> = inputs
-            .par_chunks(t)
-            .zip(targets.par_chunks(t))
-            .map(|(inputs, targets)| {
-                let mean = model.loss(inputs, targets, inputs.len());
+        let piece = (PIECE / t).max(1) * t; // positions, of whole windows
+        let whole = last / t * t;
+        let starts = (0..whole).step_by(piece);
+        let mut cuts: Vec<usize> = starts.chain([whole, last]).collect();
+        cuts.dedup(); // if the last window is whole
+        let losses: Vec<f64> = cuts
+            .par_windows(2)
+            .map(|cut| {
+                let inputs = &data[cut[0]..cut[1]];
+                let targets = &data[cut[0] + 1..=cut[1]];
+                let mean = model.loss(inputs, targets, t.min(inputs.len()));
                 f64::from(mean) * inputs.len() as f64
             })
             .collect();
@@ -1969,8 +1987,8 @@ pub mod training {
         pub average: Float,
         /// Steps from one evaluation to the next.
         pub eval_interval: usize,
-        /// Shards that a batch is cut into, each for one thread. More threads than
-        /// shards are of no use; another number of shards changes the last digits.
+        /// Shards of a batch, each for one thread: the most threads that a step can
+        /// use. Another number of shards changes the last digits.
         pub shards: usize,
         /// From which the random numbers of the batches follow.
         pub seed: u64,
@@ -1987,7 +2005,7 @@ pub mod training {
                 max_norm: 1.0,
                 average: 0.1,
                 eval_interval: 150,
-                shards: 4,
+                shards: 4, // the most threads for a step
                 seed: 1337,
             }
         }
@@ -1996,20 +2014,18 @@ pub mod training {
     impl TrainConfig {
         /// For [`GptConfig::quick`].
         pub fn quick() -> Self {
-            Self {
-                schedule: LrSchedule::new(4e-3, 400),
-                eval_interval: 100,
-                ..Self::default()
-            }
+            let schedule = LrSchedule::new(4e-3, 400);
+            Self { schedule, eval_interval: 100, ..Self::default() }
         }
 
-        /// For [`GptConfig::long`].
+        /// For [`GptConfig::long`]. Up to eight threads can share a step.
         pub fn long() -> Self {
             Self {
                 batch_size: 8,
                 schedule: LrSchedule::new(2e-3, 18_000),
                 optimizer: AdamW { weight_decay: 2.0, ..AdamW::default() },
                 eval_interval: 500,
+                shards: 8,
                 ..Self::default()
             }
         }
@@ -2081,6 +2097,15 @@ pub mod training {
         }
         let (value, problem) = (value.to_string(), wanted.to_owned());
         Err(TrainError::Setting { name, value, problem })
+    }
+
+    impl TrainConfig {
+        /// The most threads that a step has work for, one for each shard: twelve
+        /// windows in eight shards are two windows in each of six.
+        pub fn max_threads(&self) -> usize {
+            let in_a_shard = self.batch_size.div_ceil(self.shards.max(1));
+            self.batch_size.div_ceil(in_a_shard.max(1))
+        }
     }
 
     impl TrainConfig {

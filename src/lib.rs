@@ -24,10 +24,12 @@
 //! | [`hugging_face`] | a model for `transformers`, and a GPT-2 from it |
 //! | [`scalar_autograd`] | the same gradients, found by a tape of scalars |
 //! | `parallel` | with the feature `mpi`: one run on many machines |
+//! | `bf16` | with the feature `bf16`: large products of half the bits |
 //!
-//! Two features, both off unless asked for: `mpi` adds `parallel`, and takes an
+//! Three features, all off unless asked for: `mpi` adds `parallel`, and takes an
 //! MPI library; `tokenizers` adds `hugging_face::JsonTokenizer`, which reads the
-//! tokens of GPT-2.
+//! tokens of GPT-2; `bf16` rounds the factors of large products to 16 bits, on
+//! processors that have an instruction for that (AMX, under Linux).
 //!
 //! The five items below are all that a module needs from this file. Whoever
 //! carries a module into another crate declares them beside it; `general_mat_mul`
@@ -91,7 +93,7 @@
 //! ```
 
 // Not `forbid`: ndarray's slicing macro carries an `allow` of its own, and the
-// product of two matrices in `root.rs` needs one.
+// products of two matrices in `root.rs` and `appendix/bf16.rs` need one.
 #![deny(unsafe_code)]
 
 // ANCHOR: modules
@@ -109,3 +111,7 @@ mod root;
 
 pub use appendix::*;
 pub use root::*;
+
+// A name that is imported alone goes before the same name of a glob
+#[cfg(all(feature = "bf16", target_arch = "x86_64", target_os = "linux"))]
+pub use appendix::bf16::general_mat_mul;

@@ -36,6 +36,24 @@ pub fn check_processor() {
     if let Some(warning) = unused(kinds()) {
         super::warn(&warning);
     }
+    if cfg!(feature = "bf16") && !rounds() {
+        super::warn(
+            "warning: the feature bf16 needs AMX (Intel's servers since 2023) \
+             and Linux; here every product is in f32, as without it",
+        );
+    }
+}
+
+/// Whether the factors of large products are rounded to bf16.
+pub fn rounds() -> bool {
+    #[cfg(all(
+        feature = "bf16",
+        target_arch = "x86_64",
+        target_os = "linux"
+    ))]
+    return microgpt::bf16::is_supported();
+    #[allow(unreachable_code)]
+    false
 }
 
 /// Instructions: their name, whether the compiler was allowed to use them, and

@@ -222,7 +222,7 @@ fn a_ladder_scores_each_character_with_five_before_it() {
 #[test]
 fn one_row_is_shared_among_threads_to_the_same_bits() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let (k, n) = (1009, 1511);
+    let (k, n) = (1009, 3011);
     let a = normal((1, k), 1.0, &mut rng);
     let c = normal((1, n), 1.0, &mut rng);
     let by_rows = normal((k, n), 1.0, &mut rng);

@@ -27,7 +27,7 @@ use Why::{Because, Decides, Recorded, RecordedEach};
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 41] = [
+const ELSEWHERE: [(&str, Why); 44] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -115,6 +115,18 @@ const ELSEWHERE: [(&str, Why); 41] = [
     ),
     ("cargo build --features mpi --example parallel…", Because(MPI)),
     ("cargo test --features mpi --test parallel…", Because(MPI)),
+    (
+        "cargo run --example shakespeare --features bf16",
+        Because("a minute; .ci/run runs the tests of the feature"),
+    ),
+    (
+        "cargo run --package microgpt-cli --features bf16 -- …",
+        Because("an hour, and needs what was downloaded"),
+    ),
+    (
+        "cargo test --features bf16 --test bf16…",
+        Because("needs AMX; .ci/run runs it where it has that"),
+    ),
     ("apt-get …", Because("changes the machine")),
     ("curl -O …", Because("needs a network")),
     ("mv input.txt tinyshakespeare.txt", Because("needs what was downloaded")),

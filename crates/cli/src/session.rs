@@ -16,6 +16,7 @@ use crate::dataset::Dataset;
 use crate::generation::Generation;
 use crate::interrupt::{self, interrupted};
 use crate::observer::{Observed, Observer};
+use crate::terminal::processor::rounds;
 use crate::terminal::warn;
 use crate::{Error, counted, program, shown, typed};
 
@@ -84,6 +85,14 @@ impl Session {
             counted(self.threads, "thread"),
             config.memory(&sizes) / 1e6,
         )?;
+        let (threads, used) = (self.threads, config.max_threads());
+        if threads > used {
+            let shards = counted(used, "shard");
+            writeln!(
+                out,
+                "            a step uses {used} of them: its batch has {shards}"
+            )?;
+        }
         for line in extras(config) {
             writeln!(out, "            {line}")?;
         }
@@ -226,6 +235,9 @@ fn extras(config: &TrainConfig) -> Vec<String> {
             "the weights averaged over the last {}% of the steps",
             percent(config.average),
         ));
+    }
+    if rounds() {
+        lines.push("the factors of large products rounded to bf16".to_owned());
     }
     lines
 }
