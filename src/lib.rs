@@ -112,6 +112,6 @@ mod root;
 pub use appendix::*;
 pub use root::*;
 
-// A name that is imported alone goes before the same name of a glob
+// A name that is imported alone goes before the same name of a glob.
 #[cfg(all(feature = "bf16", target_arch = "x86_64", target_os = "linux"))]
-pub use appendix::bf16::general_mat_mul;
+pub use appendix::bf16::rounded_mat_mul as general_mat_mul;

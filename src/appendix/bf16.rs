@@ -5,9 +5,9 @@
 //! `f32`. What is stored (weights, gradients, the optimizer's moments) stays
 //! `f32` as well, so no chapter changes.
 //!
-//! With the feature `bf16`, the chapters multiply by [`general_mat_mul`] from
-//! here. It rounds the factors of large products where the processor has AMX
-//! (Intel's for servers, since 2023), one instruction of which does 8,192
+//! With the feature `bf16`, the chapters multiply by [`rounded_mat_mul`]. It
+//! rounds the factors of large products where the processor has AMX (Intel's
+//! for servers, since 2023), one instruction of which does 8,192
 //! multiplications, and leaves everything else to the root's.
 #![allow(unsafe_code)] // instructions that only some processors have
 
@@ -73,9 +73,9 @@ thread_local! { // memory for the steps of `a` and of `b`
     static PACKED: RefCell<(Vec<Step>, Vec<Step>)> = RefCell::default();
 }
 
-// ANCHOR: general_mat_mul
-/// The root's function of this name, `c ← α·a·b + β·c`, but with the factors
-/// rounded to bf16 where that is faster.
+// ANCHOR: rounded_mat_mul
+/// The root's product, `c ← α·a·b + β·c`, but with the factors rounded to bf16
+/// where that is faster.
 ///
 /// That is where there are at least 2²⁰ multiplications, no side is shorter
 /// than 32, the rows of `c` are contiguous, and each factor has contiguous rows
@@ -83,7 +83,7 @@ thread_local! { // memory for the steps of `a` and of `b`
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn general_mat_mul(
+pub fn rounded_mat_mul(
     alpha: f32,
     a: &ArrayRef2<f32>,
     b: &ArrayRef2<f32>,
@@ -100,7 +100,7 @@ pub fn general_mat_mul(
     // SAFETY: the processor has these instructions.
     unsafe { multiply_blocks(alpha, a, b, beta, c) };
 }
-// ANCHOR_END: general_mat_mul
+// ANCHOR_END: rounded_mat_mul
 
 /// Packs up to 512 rows of `a`, and multiplies them by 512 columns of `b` each.
 #[target_feature(enable = "avx512bw,avx512bf16")]
@@ -168,9 +168,9 @@ fn pack<const TURNED: bool>(
             }
         }
     } else {
-        let side_by_side = from_fn(|i| (i / 2 + i % 2 * SIDE) as u16);
+        let order = from_fn(|i| (i / 2 + i % 2 * SIDE) as u16);
         // SAFETY: both have 512 bits, and all bits mean something.
-        let side_by_side = unsafe { transmute::<[u16; 32], _>(side_by_side) };
+        let order = unsafe { transmute::<[u16; 32], __m512i>(order) };
         for s in 0..length {
             let columns: [_; BLOCK] =
                 from_fn(|t| line(&x, Axis(1), s * BLOCK + t));
@@ -179,7 +179,7 @@ fn pack<const TURNED: bool>(
                 for (pairs, &[first, second]) in tile.iter_mut().zip(columns) {
                     let first = load(first, i * SIDE);
                     let apart = round(first, load(second, i * SIDE));
-                    *pairs = _mm512_permutexvar_epi16(side_by_side, apart);
+                    *pairs = _mm512_permutexvar_epi16(order, apart);
                 }
                 let turned = if TURNED { tile } else { turn(tile) };
                 steps[i / 2 * length + s][i % 2] = turned;
