@@ -131,6 +131,23 @@ fn shards_add_up_to_the_whole_batch() {
 }
 
 #[test]
+fn presets_are_the_runs_of_the_tables() {
+    let numbers = |config: TrainConfig| {
+        let TrainConfig { batch_size, schedule, optimizer, .. } = config;
+        let TrainConfig { eval_interval, shards, average, .. } = config;
+        let LrSchedule { max_lr, steps, .. } = schedule;
+        let counts = [batch_size, steps, eval_interval, shards];
+        (counts, [max_lr, optimizer.weight_decay, average])
+    };
+    let quick = ([16, 400, 100, 4], [4e-3, 0.1, 0.1]);
+    assert_eq!(numbers(TrainConfig::quick()), quick);
+    let standard = ([16, 1500, 150, 4], [3e-3, 0.1, 0.1]);
+    assert_eq!(numbers(TrainConfig::default()), standard);
+    let long = ([8, 18_000, 500, 8], [2e-3, 2.0, 0.1]);
+    assert_eq!(numbers(TrainConfig::long()), long);
+}
+
+#[test]
 fn a_step_has_work_for_one_thread_in_each_shard() {
     for (batch_size, shards, threads) in
         [(16, 4, 4), (12, 8, 6), (8, 8, 8), (3, 8, 3), (5, 4, 3), (1, 1, 1)]
@@ -343,14 +360,14 @@ fn clipping_shortens_the_whole_gradient_and_keeps_its_direction() {
 
 #[test]
 fn evaluation_scores_every_token_but_the_first_once() {
-    let model = double_model(1, 2, 8, 5, 1);
-    let piece = PIECE / 5 * 5; // whole windows
+    let model = double_model(1, 2, 8, 6, 1);
+    let piece = PIECE / 6 * 6; // whole windows
     let pieces = [piece, piece + 1, piece + 2, 2 * piece + 1, 2 * piece + 13];
-    for n in [2, 5, 6, 7, 11, 13].into_iter().chain(pieces) {
+    for n in [2, 6, 7, 8, 12, 13, 14, 15].into_iter().chain(pieces) {
         let data = random_ids(n, 11, 1);
         let mut total = 0.0;
-        for start in (0..n - 1).step_by(5) {
-            let end = (start + 5).min(n - 1);
+        for start in (0..n - 1).step_by(6) {
+            let end = (start + 6).min(n - 1);
             let (x, y) = (&data[start..end], &data[start + 1..end + 1]);
             total += model.loss(x, y, end - start) * (end - start) as f64;
         }
