@@ -621,8 +621,8 @@ fn check(
 
 // ANCHOR: max_threads
 impl TrainConfig {
-    /// The most threads that a step has work for, one for each shard: twelve
-    /// windows in eight shards are two windows in each of six.
+    /// The most threads that a step on windows of full length has work for, one
+    /// for each shard: twelve windows in eight shards are two in each of six.
     pub fn max_threads(&self) -> usize {
         let in_a_shard = self.batch_size.div_ceil(self.shards.max(1));
         self.batch_size.div_ceil(in_a_shard.max(1))

@@ -61,20 +61,14 @@ enum Kind {
 
 fn number(kind: Kind, rng: &mut ChaCha8Rng) -> f32 {
     let bits = rng.next_u32();
-    let exponent = |range| move |rng: &mut ChaCha8Rng| rng.random_range(range);
-    match kind {
-        Kind::Usual => rng.random_range(-1.0..1.0),
-        Kind::Small => {
-            f32::from_bits(bits & 0x807f_ffff | exponent(50_u32..70)(rng) << 23)
-        }
-        Kind::Subnormal => {
-            f32::from_bits(bits & 0x807f_ffff | exponent(0_u32..3)(rng) << 23)
-        }
-        Kind::Large => f32::from_bits(
-            bits & 0x807f_ffff | exponent(180_u32..200)(rng) << 23,
-        ),
-        Kind::Any => f32::from_bits(bits),
-    }
+    let exponents = match kind {
+        Kind::Usual => return rng.random_range(-1.0..1.0),
+        Kind::Any => return f32::from_bits(bits),
+        Kind::Small => 50..70,
+        Kind::Subnormal => 0..3,
+        Kind::Large => 180..200,
+    };
+    f32::from_bits(bits & 0x807f_ffff | rng.random_range(exponents) << 23)
 }
 
 /// A matrix that lies in memory by rows or by columns, as a part of a larger one.

@@ -36,7 +36,7 @@ pub fn check_processor() {
     if let Some(warning) = unused(kinds()) {
         super::warn(&warning);
     }
-    if cfg!(feature = "bf16") && !rounds() {
+    if cfg!(feature = "bf16") && !rounds_to_bf16() {
         super::warn(
             "warning: the feature bf16 needs AMX (Intel's servers since 2023) \
              and Linux; here every product is in f32, as without it",
@@ -45,7 +45,7 @@ pub fn check_processor() {
 }
 
 /// Whether the factors of large products are rounded to bf16.
-pub fn rounds() -> bool {
+pub fn rounds_to_bf16() -> bool {
     #[cfg(all(
         feature = "bf16",
         target_arch = "x86_64",

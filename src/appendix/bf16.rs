@@ -120,7 +120,7 @@ fn multiply_blocks(
     let c_blocks = c.axis_chunks_iter_mut(Axis(0), SPAN);
     for (a, mut c) in a.axis_chunks_iter(Axis(0), SPAN).zip(c_blocks) {
         pack::<false>(a, length, &mut a_steps);
-        let rows = c.rows_mut().into_iter();
+        let rows = c.rows_mut().into_iter(); // all contiguous: none is lost
         let mut rows: Vec<_> = rows.filter_map(|x| x.into_slice()).collect();
         for (j, b) in b.axis_chunks_iter(Axis(1), SPAN).enumerate() {
             pack::<true>(b.reversed_axes(), length, &mut b_steps);

@@ -16,7 +16,7 @@ use crate::dataset::Dataset;
 use crate::generation::Generation;
 use crate::interrupt::{self, interrupted};
 use crate::observer::{Observed, Observer};
-use crate::terminal::processor::rounds;
+use crate::terminal::processor::rounds_to_bf16;
 use crate::terminal::warn;
 use crate::{Error, counted, program, shown, typed};
 
@@ -236,7 +236,7 @@ fn extras(config: &TrainConfig) -> Vec<String> {
             percent(config.average),
         ));
     }
-    if rounds() {
+    if rounds_to_bf16() {
         lines.push("the factors of large products rounded to bf16".to_owned());
     }
     lines
