@@ -19,9 +19,13 @@ pub fn listen() -> Result<(), Error> {
 }
 
 fn interrupt() {
-    if INTERRUPTED.swap(true, Ordering::Relaxed) {
+    if interrupted() {
         std::process::exit(130);
     }
+    // Held until this is said: a short step is over sooner than a sentence, and
+    // the program must not end before it.
+    let _stderr = std::io::stderr().lock();
+    INTERRUPTED.store(true, Ordering::Relaxed);
     warn(
         "\nfinishing this step, then saving; press Ctrl-C again to quit at \
          once",
