@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     rng.set_stream(2); // stream 0 drew the weights, stream 1 the batches
     let prompt = tokenizer.encode("\n")?;
-    let sampler = Sampler::new(0.8, None)?;
+    let sampler = Sampler::new(0.6, None)?;
     let written = Generator::new(&trainer.model, &prompt, sampler, rng)?;
     let written: Vec<u16> = written.take(200).collect::<Result<_, _>>()?;
     println!("\n{}", tokenizer.decode(&written)?);

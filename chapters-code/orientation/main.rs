@@ -179,7 +179,7 @@ fn pipeline() -> Result<(), Box<dyn Error>> {
 
     // And text again
     let prompt = tokenizer.encode("\n")?;
-    let sampler = Sampler::new(0.8, None)?;
+    let sampler = Sampler::new(0.6, None)?;
     let ids = Generator::new(&trainer.model, &prompt, sampler, rng)?;
     let ids: Vec<u16> = ids.take(200).collect::<Result<_, _>>()?;
     println!("[text again]\n{}", tokenizer.decode(&ids)?);
