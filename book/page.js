@@ -57,7 +57,8 @@
     }
 
     // What has a use of its own for these keys; mdBook knows of form fields.
-    const own = 'summary, [contenteditable], [role="menuitem"]';
+    const own =
+        'summary, [contenteditable], [role="menuitem"], [role="slider"]';
     // Before mdBook's listener, which is the document's.
     document.body.addEventListener('keydown', (event) => {
         if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
@@ -70,4 +71,40 @@
         }
         if (taken) event.stopPropagation();
     });
+})();
+
+// A figure of the lab comes to life when its button is pressed. Nothing is loaded
+// before, and where no script runs there is no button.
+(() => {
+    const load = () => new Promise((done, fail) => {
+        if (globalThis.lab) return done();
+        const script = document.createElement('script');
+        script.src = `${path_to_root}lab/lab.js`;
+        script.onload = done;
+        script.onerror = () => fail(new Error('lab.js could not be loaded'));
+        const style = document.createElement('link');
+        style.rel = 'stylesheet';
+        style.href = `${path_to_root}lab/lab.css`;
+        document.head.append(style, script);
+    });
+    for (const figure of document.querySelectorAll('figure[data-lab]')) {
+        const button = document.createElement('button');
+        button.className = 'lab-open-button';
+        button.type = 'button';
+        button.textContent = figure.dataset.button ?? 'Try it yourself';
+        button.onclick = async () => {
+            button.disabled = true;
+            button.textContent = 'One moment…';
+            try {
+                await load();
+                await globalThis.lab.open(figure);
+                button.remove(); // and the keyboard goes on from here
+                figure.querySelector('.lab').focus({ preventScroll: true });
+            } catch (error) {
+                button.disabled = false;
+                button.textContent = `It did not start (${error.message}). Try again`;
+            }
+        };
+        figure.append(button);
+    }
 })();

@@ -67,6 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("heads", broad(transformer_block::heads(&after, &tokenizer))),
         ("gelu", transformer_block::gelu_curves()),
         ("projection", broad(transformer_block::projection())),
+        ("spike", transformer_block::spike()),
         ("stream", broad(transformer_block::stream()?)),
         ("norms", broad(transformer_block::norms()?)),
         ("stack", broad(gpt::stack())),

@@ -350,6 +350,45 @@ fn pointer(
     ));
 }
 
+/// A row with one spike through LayerNorm, and a wish on its way back.
+pub fn spike() -> String {
+    let mut svg = Svg::new(
+        720,
+        400,
+        "LayerNorm of four numbers, forward and back",
+        "Four small bar charts. Above, from left to right: a row with one \
+         spike, and the row normalized. Below, from right to left: a wish for \
+         a larger second number, and what of it reaches the row.",
+    );
+    let norm = LayerNorm::new(4);
+    let x = array![[1.0, 0.0, 0.0, 0.0]];
+    let dy = array![[0.0, 1.0, 0.0, 0.0]];
+    let (x_hat, cache) = norm.forward(&x);
+    let dx = norm.backward(&cache, dy.clone(), &mut norm.clone());
+    let mut panel = |left: f64, zero: f64, name: &str, row: &Matrix| {
+        svg.text(left + 150.0, zero - 84.0, Align::Middle, name);
+        for (j, &value) in row.iter().enumerate() {
+            let value = if value.abs() < 0.005 { 0.0 } else { value };
+            let (at, height) = (left + 15.0 + 75.0 * j as f64, 35.0 * value);
+            let (top, color) = match value < 0.0 {
+                true => (zero, ORANGE),
+                false => (zero - height, BLUE),
+            };
+            svg.bar([at, top, 45.0, height.abs()], color, 1.0);
+            let label = format!("{value:.2}").replace('-', "−");
+            svg.text(at + 22.5, zero + 60.0, Align::Middle, &label);
+        }
+        svg.line(&[(left, zero), (left + 300.0, zero)], INK, false);
+    };
+    panel(20.0, 110.0, "the row x", &x);
+    panel(400.0, 110.0, "normalized, x̂", &x_hat);
+    panel(20.0, 310.0, "what reaches x: dx", &dx);
+    panel(400.0, 310.0, "the wish: dy", &dy);
+    svg.arrow(&[(335.0, 110.0), (385.0, 110.0)], INK, false);
+    svg.arrow(&[(385.0, 310.0), (335.0, 310.0)], INK, false);
+    svg.finish()
+}
+
 /// What LayerNorm does to a row of three numbers, and to a slope.
 pub fn projection() -> String {
     let mut svg = Svg::new(

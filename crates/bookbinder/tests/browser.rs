@@ -11,6 +11,10 @@ mod chromium;
 mod formulas;
 #[path = "browser/keys.rs"]
 mod keys;
+#[path = "browser/lab.rs"]
+mod lab;
+#[path = "support/packed.rs"]
+mod packed;
 #[path = "browser/print.rs"]
 mod print;
 #[path = "browser/search.rs"]

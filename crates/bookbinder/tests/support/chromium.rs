@@ -318,6 +318,21 @@ impl Tab {
         said
     }
 
+    /// Takes a picture of a part of the page: left, top, width and height.
+    pub fn screenshot_of(&mut self, name: &Path, [x, y, w, h]: [f64; 4]) {
+        let clip =
+            json!({ "x": x, "y": y, "width": w, "height": h, "scale": 1 });
+        let params = json!({
+            "format": "png",
+            "captureBeyondViewport": true,
+            "clip": clip,
+        });
+        let answer = self.call("Page.captureScreenshot", params);
+        let bytes = BASE64_STANDARD.decode(answer["data"].as_str().unwrap());
+        let file = format!("{}.png", name.display());
+        fs::write(file, bytes.expect("base64")).expect("a picture");
+    }
+
     /// Takes pictures of the whole page: `name.png`, and where it is very long
     /// `name-2.png` and so on.
     pub fn screenshot(&mut self, name: &Path, width: u64, height: u64) {

@@ -22,8 +22,10 @@ async (width, dark) => {
   await drawn();
   await drawn();
 
-  // A zoomed copy of a picture waits to be asked for
-  const waits = (element) => element.closest(".img-wrapper");
+  // A zoomed copy of a picture waits to be asked for, and the still picture of a
+  // figure that has come to life, to be printed
+  const waits = (element) => element.closest(".img-wrapper")
+    || element.closest(".lab-open") && !element.closest(".lab");
 
   const name = (element) => {
     const text = element.textContent.replace(/\s+/g, " ").trim().slice(0, 60);
@@ -63,7 +65,8 @@ async (width, dark) => {
   for (const image of all("img").filter((image) => !waits(image)))
     if (!image.complete || !image.naturalWidth || !visible(image))
       said.add(`invisible: ${name(image)}`);
-  const drawings = all("svg").filter((svg) => !svg.closest(".katex, .buttons"));
+  const drawings = all("svg").filter((svg) =>
+    !svg.closest(".katex, .buttons") && !waits(svg));
   for (const svg of drawings) {
     if (!visible(svg)) said.add(`invisible: ${name(svg)}`);
     if (!dark) continue;
