@@ -19,7 +19,6 @@ lab.widget('tokenization', async (place) => {
         const input = part('text', 'From text to ids. ', 'Which of the '
             + 'numbers below grow, and by how much, if you add an é, a 7 or '
             + 'a 🦀? Predict, then try.', 'Shall I compare thee', show);
-        const vocabulary = distinct(sonnets);
         const segmenter = globalThis.Intl?.Segmenter
             && new Intl.Segmenter('en', { granularity: 'grapheme' });
         const views = make(place, 'div', { class: 'lab-row',
@@ -56,12 +55,20 @@ lab.widget('tokenization', async (place) => {
                 ids: unit === 'byte' ? [...encoder.encode(piece)]
                     : Array.from(piece, (c) => idOf.get(c)) })));
             const strangers = [...idOf.keys()].filter((c) => idOf.get(c) < 0);
-            const back = ids.map((id) => vocabulary[id]).join('');
+            const back = strangers.length === 0 && await decode(ids);
             said.textContent = (!text ? 'No characters, no tokens.'
                 : unit === 'byte'
                 ? 'A byte is one of 256, so none is ever unknown.'
                 : verdict(characters, strangers, back === text))
                 + leftOut(input, pieces);
+        }
+
+        /** The ids as the crate reads them, two bytes each. */
+        function decode(ids) {
+            const known = encoder.encode(sonnets);
+            const bytes = new Uint8Array(new Uint16Array(ids).buffer);
+            return run.text('decode', new Uint8Array([...known, ...bytes]),
+                known.length);
         }
 
         function verdict(characters, strangers, same) {

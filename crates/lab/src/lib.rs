@@ -414,6 +414,14 @@ pub fn encode(vocabulary_of: &str, text: &str) -> Result<Vec<Option<u16>>> {
     Ok(text.chars().map(id).collect())
 }
 
+/// The text of ids in the vocabulary of another.
+///
+/// # Errors
+/// As [`CharTokenizer::new`] and [`CharTokenizer::decode`].
+pub fn decode(vocabulary_of: &str, ids: &[u16]) -> Result<String> {
+    Ok(CharTokenizer::new(vocabulary_of)?.decode(ids)?)
+}
+
 /// LayerNorm of one row, and what it makes of a gradient: `(y, dx)`.
 ///
 /// # Panics

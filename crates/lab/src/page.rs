@@ -33,11 +33,11 @@ fn text() -> Result<String> {
     Ok(String::from_utf8(given())?)
 }
 
-/// The same as two texts, of which the first has so many bytes.
-fn two_texts(first: usize) -> Result<(String, String)> {
+/// The same as a text of so many bytes, and what follows it.
+fn text_and_more(first: usize) -> Result<(String, Vec<u8>)> {
     let mut bytes = given();
-    let second = bytes.split_off(first.min(bytes.len()));
-    Ok((String::from_utf8(bytes)?, String::from_utf8(second)?))
+    let more = bytes.split_off(first.min(bytes.len()));
+    Ok((String::from_utf8(bytes)?, more))
 }
 
 fn answer(result: Result<Vec<u8>>) -> bool {
@@ -275,9 +275,23 @@ extern "C" fn write_from_counts(order: usize, count: usize, seed: u32) -> bool {
 /// and -1 for what is not in it.
 #[unsafe(no_mangle)]
 extern "C" fn encode(first: usize) -> bool {
-    let ids = two_texts(first).and_then(|(a, b)| crate::encode(&a, &b));
+    let ids = text_and_more(first).and_then(|(vocabulary_of, text)| {
+        crate::encode(&vocabulary_of, &String::from_utf8(text)?)
+    });
     let number = |id: Option<u16>| id.map_or(-1, i32::from).to_le_bytes();
     answer(ids.map(|ids| bytes(ids.into_iter().map(number))))
+}
+
+/// Takes a text and ids of its vocabulary, of two bytes each; gives their text.
+#[unsafe(no_mangle)]
+extern "C" fn decode(first: usize) -> bool {
+    let text = text_and_more(first).and_then(|(vocabulary_of, bytes)| {
+        let (pairs, _) = bytes.as_chunks();
+        let ids: Vec<u16> =
+            pairs.iter().map(|&two| u16::from_le_bytes(two)).collect();
+        crate::decode(&vocabulary_of, &ids)
+    });
+    answer(text.map(String::into_bytes))
 }
 
 /// Takes a row and a gradient of one length; gives the normalized row, and what

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use lab::{Choice, Lab, count_and_write, encode, ladder, layer_norm, sentence};
+use lab::{
+    Choice, Lab, count_and_write, decode, encode, ladder, layer_norm, sentence,
+};
 use microgpt::checkpoint::{self, Corpus};
 use microgpt::generation::{Generator, KvCache, Sampler};
 use microgpt::gpt::{Gpt, GptConfig};
@@ -265,6 +267,9 @@ fn unknown_characters_have_no_id() {
     let ids = encode("abc", "cab🦀é\n").unwrap();
     assert_eq!(ids, [Some(2), Some(0), Some(1), None, None, None]);
     assert!(encode("", "a").is_err());
+    assert_eq!(decode("abc", &[2, 0, 1]).unwrap(), "cab");
+    let said = decode("abc", &[3]).unwrap_err().to_string();
+    assert!(said.contains('3'), "{said}");
 }
 
 #[test]
