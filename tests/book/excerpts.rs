@@ -226,6 +226,58 @@ fn includes_of<'a>(page: &'a Page, fence: &Fence) -> Vec<&'a Include> {
     page.includes.iter().filter(|i| lines.contains(&i.line)).collect()
 }
 
+/// Above an excerpt of code is the name of its file, which leads to the index
+/// of the code if the file is a module.
+pub fn excerpts_name_their_file(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for page in &book.pages {
+        for fence in &page.fences {
+            let includes = includes_of(page, fence);
+            let files = includes.iter().filter_map(|include| {
+                let path = resolve(&page.path, &include.target)?;
+                let name = || file_name(book, &page.path, &path);
+                path.ends_with(".rs").then(name)
+            });
+            let mut files: Vec<String> = files.collect();
+            files.dedup();
+            if files.is_empty() {
+                continue;
+            }
+            let wanted = format!("<p class=\"file\">{}</p>", files.join(", "));
+            // A line above, and a blank one between
+            let above =
+                fence.line.checked_sub(3).and_then(|i| page.lines.get(i));
+            if above != Some(&wanted) {
+                let said = format!("two lines above has to be: {wanted}");
+                breaches.push(breach(&page.path, fence.line, said));
+            }
+        }
+    }
+    breaches
+}
+
+/// A file's name, with a link to the section that it has in the index.
+fn file_name(book: &Book, page: &str, path: &str) -> String {
+    let module = path.strip_prefix("src/").and_then(|rest| {
+        let rest = rest.strip_prefix("appendix/").unwrap_or(rest);
+        rest.strip_suffix(".rs")?.split('/').next()
+    });
+    let section = module.map(|module| match module {
+        "root" => "the-root",
+        module => module,
+    });
+    let index = book.pages.iter().find(|page| page.path == "book/items.md");
+    let sections = index.map(Page::fragments).unwrap_or_default();
+    match section.filter(|section| sections.contains(*section)) {
+        Some(section) => {
+            let inside = page.starts_with("book/appendix/");
+            let up = if inside { "../" } else { "" };
+            format!("<a href=\"{up}items.html#{section}\">{path}</a>")
+        }
+        None => path.to_owned(),
+    }
+}
+
 /// What a program printed is what a test repeats, or a run that is on record.
 pub fn outputs_are_included_never_typed(book: &Book) -> Vec<Breach> {
     let is_output = |language: &str| matches!(language, "text" | "");

@@ -63,7 +63,7 @@ fn except(
 
 type Law = fn(&Book) -> Vec<Breach>;
 
-const LAWS: [(&str, Law); 25] = [
+const LAWS: [(&str, Law); 27] = [
     ("every_include_resolves", every_include_resolves),
     ("anchors_hold_whole_items", anchors_hold_whole_items),
     ("every_anchor_is_shown", every_anchor_is_shown),
@@ -73,6 +73,7 @@ const LAWS: [(&str, Law); 25] = [
     ),
     ("appendices_quote_little", appendices_quote_little),
     ("rust_is_included_never_typed", rust_is_included_never_typed),
+    ("excerpts_name_their_file", excerpts_name_their_file),
     ("outputs_are_included_never_typed", outputs_are_included_never_typed),
     ("snapshots_are_cut_between_entries", snapshots_are_cut_between_entries),
     ("excerpts_fit_the_page", excerpts_fit_the_page),
@@ -83,6 +84,7 @@ const LAWS: [(&str, Law); 25] = [
     ("the_summary_lists_every_page", the_summary_lists_every_page),
     ("footnotes_come_in_pairs", footnotes_come_in_pairs),
     ("maths_is_closed", maths_is_closed),
+    ("chapters_show_where_they_are", chapters_show_where_they_are),
     ("chapters_close_alike", chapters_close_alike),
     ("figures_describe_themselves", figures_describe_themselves),
     ("notation_names_are_in_the_code", notation_names_are_in_the_code),

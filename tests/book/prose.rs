@@ -184,7 +184,9 @@ fn dead(book: &Book, page: &Page, link: &Link) -> Option<String> {
     let path = if file.is_empty() {
         page.path.clone()
     } else {
-        let path = resolve(&page.path, file);
+        // HTML names a page as it is called when it is built
+        let built = file.strip_suffix(".html").map(|stem| format!("{stem}.md"));
+        let path = resolve(&page.path, built.as_deref().unwrap_or(file));
         match path.filter(|path| path.starts_with("book/")) {
             Some(path) => path,
             None => {
@@ -291,6 +293,46 @@ pub fn maths_is_closed(book: &Book) -> Vec<Breach> {
         lines.map(|&line| breach(&page.path, line, said)).collect()
     };
     book.pages.iter().flat_map(on).collect()
+}
+
+/// The way from text to text, with the name of each part on a page's strip.
+const PIPELINE: [(&str, &str); 7] = [
+    ("tokenization", "tokenization"),
+    ("embeddings", "embeddings"),
+    ("transformer_block", "attention"),
+    ("transformer_block_feed_forward", "feed-forward"),
+    ("gpt", "GPT"),
+    ("training", "training"),
+    ("generation", "generation"),
+];
+
+/// A chapter begins with the pipeline, on which its own part is lit.
+pub fn chapters_show_where_they_are(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for (stem, _) in PIPELINE.iter().chain(&[("orientation", "")]) {
+        let path = format!("book/{stem}.md");
+        let Some(page) = book.pages.iter().find(|page| page.path == path)
+        else {
+            continue;
+        };
+        let is_page = |stem: &str| {
+            book.pages.iter().any(|p| p.path == format!("book/{stem}.md"))
+        };
+        let parts = PIPELINE.iter().filter(|(part, _)| is_page(part));
+        let parts = parts.map(|(part, name)| match part == stem {
+            true => format!("<li aria-current=\"step\"><b>{name}</b></li>\n"),
+            false => format!("<li><a href=\"{part}.html\">{name}</a></li>\n"),
+        });
+        let head = "<ol class=\"here\" aria-label=\"From text to text\">";
+        let wanted = format!("{head}\n{}</ol>", parts.collect::<String>());
+        let found = page.lines.iter().skip(2).take(wanted.lines().count());
+        let found: Vec<&str> = found.map(String::as_str).collect();
+        if found.join("\n") != wanted {
+            let said = format!("below the title has to be:\n{wanted}");
+            breaches.push(breach(&path, 3, said));
+        }
+    }
+    breaches
 }
 
 /// Every chapter ends with the same four sections.
