@@ -27,7 +27,7 @@ use Why::{Because, Decides, Recorded, RecordedEach};
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 46] = [
+const ELSEWHERE: [(&str, Why); 49] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -43,6 +43,14 @@ const ELSEWHERE: [(&str, Why); 46] = [
     ("cargo test --workspace", Because("both halves are steps of .ci/run")),
     (
         "cargo test --package bookbinder --test taking",
+        Decides("cargo test --locked --package bookbinder"),
+    ),
+    (
+        "cargo test --package bookbinder --test browser lab",
+        Decides("cargo test --locked --package bookbinder"),
+    ),
+    (
+        "cargo test --package bookbinder --test lab",
         Decides("cargo test --locked --package bookbinder"),
     ),
     // What takes minutes
@@ -153,6 +161,10 @@ const ELSEWHERE: [(&str, Why); 46] = [
     ),
     (
         "INSTA_UPDATE=always cargo test --test book",
+        Because("writes what the tests compare with"),
+    ),
+    (
+        "INSTA_UPDATE=always cargo test --package bookbinder --test lab",
         Because("writes what the tests compare with"),
     ),
     // What a sentence names and nobody is asked to type
@@ -400,8 +412,7 @@ fn recorded_command(record: &str) -> String {
     command.unwrap_or_else(|| panic!("{record} names none: {line}")).to_string()
 }
 
-/// A row of the README that names a record says what the record says: by which
-/// command, and what came of it.
+/// A row of the README that names a record says what came of it.
 #[test]
 fn the_figures_of_the_readme_are_recorded() {
     let readme = std::fs::read_to_string(root().join("README.md"));
@@ -412,26 +423,21 @@ fn the_figures_of_the_readme_are_recorded() {
     let mut seen = 0;
     for row in rows {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let [_, _, gpt, counting, _, command, record, _] = cells[..] else {
-            panic!("six columns: {row}")
+        let [_, run, gpt, counting, _, _] = cells[..] else {
+            panic!("four columns: {row}")
         };
-        let record = record.trim_start_matches("[record](").trim_matches(')');
+        let (_, record) = run.split_once("([record](").expect("a record");
+        let record = record.trim_end_matches("))");
         let text = std::fs::read_to_string(root().join(record));
         let text = text.unwrap_or_else(|e| panic!("{record}: {e}"));
-        let by =
-            text.lines().nth(1).and_then(|by| by.strip_prefix("# command: "));
-        assert_eq!(by, Some(command.trim_matches('`')), "{record}");
         let number = |word: &str| -> f64 {
             word.trim_matches(',').parse().expect("a number")
         };
         let losses = text.split("validation ").skip(1);
         let losses = losses.filter_map(|rest| rest.split_whitespace().next());
         let last = losses.filter(|word| word.contains('.')).last();
-        assert_eq!(
-            gpt,
-            format!("{:.2}", number(last.expect("a loss"))),
-            "{row}"
-        );
+        let last = number(last.expect("a loss"));
+        assert_eq!(gpt, format!("{last:.2}"), "{row}");
         let rungs = text.split("-gram ").skip(1);
         let rungs = rungs.filter_map(|rest| rest.split_whitespace().next());
         let rungs =
@@ -442,4 +448,16 @@ fn the_figures_of_the_readme_are_recorded() {
         seen += 1;
     }
     assert!(seen > 0, "no row names a record");
+}
+
+/// The text at the top of the README is what the recorded run wrote.
+#[test]
+fn the_text_of_the_readme_is_recorded() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let readme = read("README.md");
+    let (_, text) = readme.split_once("```text\n").expect("a text");
+    let (text, _) = text.split_once("```").expect("its end");
+    assert!(text.lines().count() >= 12, "{text}");
+    let record = read("book/records/training/tinyshakespeare-hour.txt");
+    assert!(record.contains(text), "{text}");
 }
