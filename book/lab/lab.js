@@ -87,14 +87,13 @@ globalThis.lab = (() => {
                 validation = undefined;
                 while (performance.now() < end && validation === undefined
                        && step < until) {
-                    let report;
                     try {
-                        report = call('steps', nothing, [1]);
+                        const report = call('steps', nothing, [1]);
+                        reports.push(...new Float32Array(report));
                     } catch (error) {
                         postMessage({ step, reports }); // those before it
                         throw error;
                     }
-                    reports.push(...new Float32Array(report));
                     step += 1;
                     if (step % every === 0 || step === until)
                         validation = evaluate();
@@ -183,15 +182,12 @@ globalThis.lab = (() => {
             const bytes = text ? new TextEncoder().encode(input) : input;
             return this.ask({ name, input: bytes, numbers });
         }
-        async floats(...asked) {
-            return new Float32Array(await this.call(...asked));
-        }
-        async doubles(...asked) {
-            return new Float64Array(await this.call(...asked));
-        }
-        async text(...asked) {
-            return new TextDecoder().decode(await this.call(...asked));
-        }
+        floats = async (...asked) =>
+            new Float32Array(await this.call(...asked));
+        doubles = async (...asked) =>
+            new Float64Array(await this.call(...asked));
+        text = async (...asked) =>
+            new TextDecoder().decode(await this.call(...asked));
 
         /** Begins to learn a text. */
         async begin(text, settings) {
@@ -218,9 +214,7 @@ globalThis.lab = (() => {
             this.watch = watch;
             return this.ask({ until, every });
         }
-        pause() {
-            return this.ask({ pause: true });
-        }
+        pause = () => this.ask({ pause: true });
 
         close() {
             this.fail(new Error('the run was closed'));
@@ -236,10 +230,10 @@ globalThis.lab = (() => {
         seed: 1, seed_of_batches: 4,
     };
 
-    const sizes = ([parameters, n_layer, n_head, n_embd, block_size, step,
-                    steps, training, validation]) =>
-        ({ parameters, n_layer, n_head, n_embd, block_size, step, steps,
-           training, validation });
+    const SIZES = ['parameters', 'n_layer', 'n_head', 'n_embd', 'block_size',
+                   'step', 'steps', 'training', 'validation'];
+    const sizes = (numbers) =>
+        Object.fromEntries(SIZES.map((name, i) => [name, numbers[i]]));
 
     /** A text that comes with the crate: Shakespeare's sonnets. */
     async function sonnets() {

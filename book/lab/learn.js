@@ -23,18 +23,17 @@ lab.learner = (parent, { begin, say, onmodel, name = 'model' }) => {
     const sample = make(parent, 'pre', { class: 'lab-text', hidden: '' });
 
     let run, about, chart; // of the present run
-    let state = 'new'; // then 'busy', 'paused' or 'finished'
+    let state = 'new'; // then 'starting', 'busy', 'paused' or 'finished'
     let step = 0, taken = 0, seconds = 0, since = 0, lastSample = 0;
     let training, validation;
     let levels = [];
 
     function show(next) {
         state = next;
-        main.textContent = { new: 'Train', busy: 'Pause', paused: 'Go on',
-                             finished: 'Train' }[state];
-        main.disabled = state === 'finished';
-        again.disabled = state === 'new';
-        save.disabled = state === 'new' || state === 'busy';
+        main.textContent = { busy: 'Pause', paused: 'Go on' }[state] ?? 'Train';
+        main.disabled = state === 'starting' || state === 'finished';
+        again.disabled = state === 'new' || state === 'starting';
+        save.disabled = state !== 'paused' && state !== 'finished';
         parent.dataset.state = state;
     }
 
@@ -97,9 +96,10 @@ lab.learner = (parent, { begin, say, onmodel, name = 'model' }) => {
         if (state === 'busy') return run.pause();
         return say.attempt(async () => {
             const fresh = state === 'new';
-            show('busy');
+            show(fresh ? 'starting' : 'busy');
             try {
                 if (fresh) await start();
+                show('busy');
                 since = performance.now();
                 const done = run.train({
                     until: about.steps, watch,

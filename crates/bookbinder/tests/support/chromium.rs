@@ -290,7 +290,10 @@ impl Tab {
                 }
                 "Runtime.exceptionThrown" => {
                     let details = &params["exceptionDetails"];
-                    let text = &details["exception"]["description"];
+                    let mut text = &details["exception"]["description"];
+                    if text.is_null() {
+                        text = details; // what was thrown is no error
+                    }
                     said.push(format!("an exception: {text}"));
                 }
                 "Log.entryAdded" if params["entry"]["level"] == "error" => {
