@@ -83,17 +83,17 @@ pub fn split_bar() -> String {
     svg.bar([10.0, 34.0, cut - 11.0, 34.0], BLUE, 0.75);
     svg.bar([cut + 1.0, 34.0, 710.0 - cut - 1.0, 34.0], ORANGE, 0.75);
     let style = format!(" fill=\"{BLUE}\"");
-    let label = format!("{} characters to learn from", thousands(train.len()));
+    let label = format!("{} characters for training", thousands(train.len()));
     svg.styled(10.0, 24.0, Align::Start, &style, &label);
     let style = format!(" fill=\"{ORANGE}\"");
-    let label = format!("{} to be judged by", thousands(validation.len()));
+    let label = format!("{} for validation", thousands(validation.len()));
     svg.styled(710.0, 24.0, Align::End, &style, &label);
     svg.line(
         &[(10.0, 76.0), (10.0, 84.0), (710.0, 84.0), (710.0, 76.0)],
         INK,
         false,
     );
-    svg.text(360.0, 102.0, Align::Middle, "the vocabulary is made of both");
+    svg.text(360.0, 102.0, Align::Middle, "the vocabulary is built from both");
     svg.finish()
 }
 
