@@ -15,8 +15,8 @@ fn encode(text: &str) -> Vec<u16> {
     todo!("text.bytes()")
 }
 
-/// The text again, or the index of the first id that is no byte, or at which
-/// the bytes stop being UTF-8.
+/// The text again, or the index of the first bad id: above 255, or the start
+/// of an invalid UTF-8 sequence.
 fn decode(ids: &[u16]) -> Result<String, usize> {
     todo!("u8::try_from, then String::from_utf8 and what its error knows")
 }
@@ -30,7 +30,7 @@ fn bits_per_byte(loss: f64, tokens: usize, bytes: usize) -> f64 {
     todo!("the formula of the chapter")
 }
 
-/// And the loss per byte as a share of the loss per character, where every
+/// And the loss per byte as a fraction of the loss per character, if every
 /// character takes three bytes.
 pub const UNITS: Units = (bits_per_byte, f64::NAN);
 // ANCHOR_END: explore

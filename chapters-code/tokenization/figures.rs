@@ -2,8 +2,12 @@
 
 use super::svg::*;
 use crate::first_model::SONNETS;
-use double::tokenization::CharTokenizer;
+use byte_pairs::BytePairs;
+use double::tokenization::{CharTokenizer, TokenizerError};
 use double::training::split;
+
+#[path = "byte_pairs.rs"]
+mod byte_pairs;
 
 /// A line of verse and its ids.
 pub fn strip(tokenizer: &CharTokenizer) -> String {
@@ -13,8 +17,8 @@ pub fn strip(tokenizer: &CharTokenizer) -> String {
         720,
         150,
         "A line of verse as ids",
-        "Each character of the line stands above its id; the two arrows show \
-         that encode leads down and decode leads up.",
+        "Each character of the line is above its id; of two arrows, encode \
+         leads down to the ids and decode leads back up.",
     );
     for (i, (c, id)) in line.chars().zip(ids).enumerate() {
         let x = 60.0 + 33.0 * i as f64;
@@ -79,16 +83,96 @@ pub fn split_bar() -> String {
     svg.bar([10.0, 34.0, cut - 11.0, 34.0], BLUE, 0.75);
     svg.bar([cut + 1.0, 34.0, 710.0 - cut - 1.0, 34.0], ORANGE, 0.75);
     let style = format!(" fill=\"{BLUE}\"");
-    let label = format!("{} characters to learn from", thousands(train.len()));
+    let label = format!("{} characters for training", thousands(train.len()));
     svg.styled(10.0, 24.0, Align::Start, &style, &label);
     let style = format!(" fill=\"{ORANGE}\"");
-    let label = format!("{} to be judged by", thousands(validation.len()));
+    let label = format!("{} for validation", thousands(validation.len()));
     svg.styled(710.0, 24.0, Align::End, &style, &label);
     svg.line(
         &[(10.0, 76.0), (10.0, 84.0), (710.0, 84.0), (710.0, 76.0)],
         INK,
         false,
     );
-    svg.text(360.0, 102.0, Align::Middle, "the vocabulary is made of both");
+    svg.text(360.0, 102.0, Align::Middle, "the vocabulary is built from both");
+    svg.finish()
+}
+
+/// Three merges on a piece of a line.
+pub fn merges() -> Result<String, TokenizerError> {
+    let line = "Oaths of thy love, thy truth, thy constancy;";
+    let piece = "thy love, thy truth";
+    let mut svg = Svg::new(
+        720,
+        210,
+        "Three merges of byte-pair encoding",
+        "The words thy love, thy truth as characters; then t and h are one \
+         box; then the space before them, too; then the y behind them.",
+    );
+    for merges in 0..=3 {
+        let pairs = BytePairs::learn(line, merges)?;
+        let ids = pairs.encode(&format!(" {piece}"))?;
+        let newest = pairs.vocab_size() - 1;
+        let y = 12.0 + 50.0 * merges as f64;
+        let label = ["characters", "merge 1", "merge 2", "merge 3"][merges];
+        svg.text(78.0, y + 22.0, Align::End, label);
+        let mut x = 92.0;
+        for id in ids {
+            let text: String = pairs.piece(id).chars().map(visible).collect();
+            let width = 31.0 * text.chars().count() as f64;
+            let is_new = merges > 0 && usize::from(id) == newest;
+            if is_new {
+                svg.bar([x, y, width - 4.0, 34.0], BLUE, 0.3);
+            }
+            let hue = if is_new { BLUE } else { INK };
+            svg.frame([x, y, width - 4.0, 34.0], hue);
+            svg.code(x + width / 2.0 - 2.0, y + 22.0, Align::Middle, &text);
+            x += width;
+        }
+    }
+    Ok(svg.finish())
+}
+
+/// A window is as many examples as it has characters.
+pub fn targets() -> String {
+    let text: Vec<char> = "Shall ".chars().collect();
+    let mut svg = Svg::new(
+        720,
+        266,
+        "Five training examples in one window",
+        "Five rows of the six characters of Shall and a space. In each row the \
+         characters read so far are blue, and the next one, which is to be \
+         predicted, is orange: the first row reads S and predicts h, the last \
+         reads Shall and predicts the space.",
+    );
+    svg.styled(
+        150.0,
+        24.0,
+        Align::Start,
+        &format!(" fill=\"{BLUE}\""),
+        "what the model has read",
+    );
+    svg.styled(
+        710.0,
+        24.0,
+        Align::End,
+        &format!(" fill=\"{ORANGE}\""),
+        "the target",
+    );
+    for row in 0..text.len() - 1 {
+        let y = 40.0 + 44.0 * row as f64;
+        let label = format!("position {row}");
+        svg.text(126.0, y + 23.0, Align::End, &label);
+        for (i, &c) in text.iter().enumerate().take(row + 2) {
+            let x = 150.0 + 68.0 * i as f64;
+            let is_target = i == row + 1;
+            let x = if is_target { 650.0 } else { x };
+            let hue = if is_target { ORANGE } else { BLUE };
+            svg.bar([x, y, 60.0, 34.0], hue, 0.2);
+            svg.frame([x, y, 60.0, 34.0], hue);
+            svg.code(x + 30.0, y + 23.0, Align::Middle, &visible(c));
+        }
+        let end = 150.0 + 68.0 * (row + 1) as f64;
+        svg.arrow(&[(end + 4.0, y + 17.0), (640.0, y + 17.0)], INK, false);
+    }
     svg.finish()
 }

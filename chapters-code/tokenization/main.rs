@@ -2,28 +2,35 @@
 
 use std::error::Error;
 
+use byte_pairs::BytePairs;
 use double::tokenization::*;
 use first_model::SONNETS;
 
+/// With a text behind the command, only that text, there and back.
 fn main() -> Result<(), Box<dyn Error>> {
     let tokenizer = CharTokenizer::new(SONNETS)?;
+    if let Some(text) = std::env::args().nth(1) {
+        there_and_back(&tokenizer, &text);
+        return Ok(());
+    }
+    there_and_back(&tokenizer, "Shall I compare thee");
     by_hand()?;
     vocabulary(&tokenizer);
-    there_and_back(&tokenizer)?;
-    strangers(&tokenizer);
+    frequencies(&tokenizer)?;
+    unknown(&tokenizer);
     other_vocabulary(&tokenizer)?;
     what_is_a_character()?;
     line_ends()?;
-    frequencies(&tokenizer)?;
-    units();
+    three_merges()?;
+    inputs_and_targets(&tokenizer)?;
     experiments::all()
 }
 
+mod byte_pairs;
 mod experiments;
 #[path = "../first_model.rs"]
 mod first_model;
 
-// ANCHOR: by_hand
 /// Five characters, no two of them alike.
 fn by_hand() -> Result<(), TokenizerError> {
     println!("[by hand]");
@@ -36,7 +43,6 @@ fn by_hand() -> Result<(), TokenizerError> {
     });
     Ok(())
 }
-// ANCHOR_END: by_hand
 
 fn vocabulary(tokenizer: &CharTokenizer) {
     println!("[vocabulary]");
@@ -45,19 +51,19 @@ fn vocabulary(tokenizer: &CharTokenizer) {
     println!("{vocabulary:?}");
 }
 
-/// A line of verse, character by character, and back.
-fn there_and_back(tokenizer: &CharTokenizer) -> Result<(), TokenizerError> {
+/// A text, character by character, and back.
+fn there_and_back(tokenizer: &CharTokenizer, text: &str) {
     println!("[there and back]");
-    let line = "Shall I compare thee";
-    let ids = tokenizer.encode(line)?;
-    println!("{line:?}\n{ids:?}\n{:?}", tokenizer.decode(&ids)?);
-    Ok(())
+    let back = |ids: Vec<u16>| Ok((tokenizer.decode(&ids)?, ids));
+    match tokenizer.encode(text).and_then(back) {
+        Ok((back, ids)) => println!("{text:?}\n{ids:?}\n{back:?}"),
+        Err(error) => println!("{error}"),
+    }
 }
 
-// ANCHOR: strangers
 /// What the sonnets never wrote.
-fn strangers(tokenizer: &CharTokenizer) {
-    println!("[strangers]");
+fn unknown(tokenizer: &CharTokenizer) {
+    println!("[unknown]");
     for text in ["Sonnet 18", "naïve café"] {
         match tokenizer.encode(text) {
             Ok(ids) => println!("{text:?} is {ids:?}"),
@@ -66,10 +72,9 @@ fn strangers(tokenizer: &CharTokenizer) {
     }
     match tokenizer.decode(&[12, 34, 59]) {
         Ok(text) => println!("{text:?}"),
-        Err(error) => println!("{error}"),
+        Err(error) => println!("[12, 34, 59]:\n  {error}"),
     }
 }
-// ANCHOR_END: strangers
 
 // ANCHOR: other_vocabulary
 /// Ids read with a vocabulary that they were not written with.
@@ -111,7 +116,6 @@ fn what_is_a_character() -> Result<(), TokenizerError> {
     Ok(())
 }
 
-// ANCHOR: line_ends
 /// The same two lines from two editors.
 fn line_ends() -> Result<(), TokenizerError> {
     println!("[line ends]");
@@ -128,7 +132,6 @@ fn line_ends() -> Result<(), TokenizerError> {
     }
     Ok(())
 }
-// ANCHOR_END: line_ends
 
 /// Which characters the sonnets are made of.
 fn frequencies(tokenizer: &CharTokenizer) -> Result<(), TokenizerError> {
@@ -146,18 +149,32 @@ fn frequencies(tokenizer: &CharTokenizer) -> Result<(), TokenizerError> {
     Ok(())
 }
 
-/// What one position of a window is worth, by the unit of the tokenizer.
-fn units() {
-    println!("[bits per byte]");
-    let per_byte = |loss: f64, tokens: f64, bytes: f64| {
-        loss * tokens / bytes / std::f64::consts::LN_2
-    };
-    println!(
-        "1.7 nats a character, a byte each: {:.3}",
-        per_byte(1.7, 1.0, 1.0)
-    );
-    println!(
-        "3.4 nats a token of four bytes:    {:.3}",
-        per_byte(3.4, 1.0, 4.0)
-    );
+/// Byte-pair encoding, one merge at a time.
+fn three_merges() -> Result<(), TokenizerError> {
+    println!("[three merges]");
+    let line = "Oaths of thy love, thy truth, thy constancy;";
+    for merges in 0..=3 {
+        let pairs = BytePairs::learn(line, merges)?;
+        if let Some(&(pair, count)) = pairs.merges.last() {
+            let [a, b] = pair.map(|id| pairs.piece(id));
+            println!("{a:?} and {b:?}, {count} times:");
+        }
+        let ids = pairs.encode(line)?;
+        let (tokens, vocabulary) = (ids.len(), pairs.vocab_size());
+        println!("  {}", pairs.bracketed(&ids));
+        println!("  {tokens} tokens, {vocabulary} in the vocabulary");
+    }
+    Ok(())
 }
+
+// ANCHOR: inputs_and_targets
+/// What the model reads, and what it has to predict.
+fn inputs_and_targets(sonnets: &CharTokenizer) -> Result<(), TokenizerError> {
+    println!("[inputs and targets]");
+    let ids = sonnets.encode("Shall I compare thee")?;
+    let t = 5;
+    let (inputs, targets) = (&ids[..t], &ids[1..t + 1]);
+    println!("inputs   {inputs:?}\ntargets  {targets:?}");
+    Ok(())
+}
+// ANCHOR_END: inputs_and_targets

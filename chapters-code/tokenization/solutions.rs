@@ -15,8 +15,8 @@ fn encode(text: &str) -> Vec<u16> {
     text.bytes().map(u16::from).collect()
 }
 
-/// The text again, or the index of the first id that is no byte, or at which
-/// the bytes stop being UTF-8.
+/// The text again, or the index of the first bad id: above 255, or the start
+/// of an invalid UTF-8 sequence.
 fn decode(ids: &[u16]) -> Result<String, usize> {
     let byte = |(i, &id): (usize, &u16)| u8::try_from(id).map_err(|_| i);
     let bytes: Vec<u8> =

@@ -1,9 +1,20 @@
+use byte_pairs::BytePairs;
 use microgpt::tokenization::{CharTokenizer, TokenizerError};
 use proptest::prelude::*;
 
+#[path = "../../chapters-code/tokenization/byte_pairs.rs"]
+mod byte_pairs;
+
+/// Texts of all of Unicode: line breaks, accents and all else that a pattern
+/// for what can be printed leaves out.
+fn text() -> impl Strategy<Value = String> {
+    let characters = prop::collection::vec(any::<char>(), 1..=80);
+    characters.prop_map(|characters| characters.into_iter().collect())
+}
+
 proptest! {
     #[test]
-    fn encode_then_decode_gives_the_text_back(text in "\\PC{1,80}") {
+    fn encode_then_decode_gives_the_text_back(text in text()) {
         let tokenizer = CharTokenizer::new(&text).unwrap();
         let ids = tokenizer.encode(&text).unwrap();
         prop_assert_eq!(ids.len(), text.chars().count());
@@ -19,12 +30,22 @@ proptest! {
     }
 
     #[test]
-    fn the_vocabulary_is_sorted_and_restores_the_tokenizer(text in "\\PC{1,40}") {
+    fn the_vocabulary_is_sorted_and_restores_the_tokenizer(text in text()) {
         let tokenizer = CharTokenizer::new(&text).unwrap();
         let vocabulary = tokenizer.vocabulary().to_vec();
         prop_assert!(vocabulary.windows(2).all(|pair| pair[0] < pair[1]));
         let restored = CharTokenizer::from_vocabulary(vocabulary).unwrap();
         prop_assert_eq!(restored, tokenizer);
+    }
+
+    /// Also of runs like `aaa`, in which pairs overlap; and each merge makes
+    /// the text shorter by at least one token.
+    #[test]
+    fn byte_pairs_give_the_text_back(text in "[ab c]{1,60}", merges in 0usize..20) {
+        let pairs = BytePairs::learn(&text, merges).unwrap();
+        let ids = pairs.encode(&text).unwrap();
+        prop_assert!(ids.len() + pairs.merges.len() <= text.len());
+        prop_assert_eq!(pairs.decode(&ids), text);
     }
 }
 
