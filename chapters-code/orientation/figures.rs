@@ -29,7 +29,7 @@ pub fn pipeline() -> String {
         (80.0, 40.0, 110.0, "tokenization", "encode"),
         (250.0, 40.0, 110.0, "embeddings", "look up, add"),
         (420.0, 40.0, 140.0, "transformer_block", "repeated L times"),
-        (610.0, 40.0, 105.0, "gpt", "the output layer"),
+        (620.0, 40.0, 90.0, "gpt", "output layer"),
         (600.0, 190.0, 110.0, "orientation", "softmax"),
         (350.0, 190.0, 110.0, "training", "loss, AdamW"),
         (350.0, 280.0, 110.0, "generation", "sample one"),
@@ -44,7 +44,7 @@ pub fn pipeline() -> String {
         (8.0, 80.0, "text", "chars"),
         (190.0, 250.0, "ids", "[N]"),
         (360.0, 420.0, "vectors", "[N, C]"),
-        (560.0, 610.0, "vectors", "[N, C]"),
+        (560.0, 620.0, "vectors", "[N, C]"),
     ] {
         svg.arrow(&[(from, 64.0), (to, 64.0)], INK, false);
         let middle = (from + to) / 2.0 - 3.0;
@@ -197,7 +197,7 @@ pub fn descent() -> String {
     let w = 2.4;
     let slope = w - 1.0;
     let tangent = |d: f64| at(w + d, loss(w) + d * slope);
-    svg.line(&[tangent(-0.8), tangent(0.75)], BLUE, false);
+    svg.line(&[tangent(-0.55), tangent(0.7)], BLUE, false);
     let (point, next) = (at(w, loss(w)), at(1.7, loss(1.7)));
     let low = |x: f64| (x, 246.0);
     svg.line(&[point, low(point.0)], FAINT, false);
@@ -207,46 +207,40 @@ pub fn descent() -> String {
     svg.dot(point.0, point.1, INK, true);
     svg.dot(next.0, next.1, INK, false);
     let style = format!(" fill=\"{BLUE}\"");
-    svg.styled(288.0, 108.0, Align::End, &style, "the tangent’s");
-    svg.styled(288.0, 126.0, Align::End, &style, "slope: 1.4");
+    svg.styled(298.0, 108.0, Align::End, &style, "the tangent’s");
+    svg.styled(298.0, 126.0, Align::End, &style, "slope: 1.4");
     let style = format!(" fill=\"{GREEN}\"");
     svg.styled(319.0, 250.0, Align::Start, &style, "step: −0.5 · 1.4");
 
-    // Two parameters: (u² + 4v²)/2, from (1.5, 0.8) with steps of 0.2
-    let at = |u: f64, v: f64| (560.0 + 85.0 * u, 150.0 - 85.0 * v);
-    for level in [0.05, 0.25, 0.7, 1.5, 2.6] {
+    // Two parameters: (u² + 2.5v²)/2, and steps of 0.25
+    let at = |u: f64, v: f64| (570.0 + 66.0 * u, 150.0 - 66.0 * v);
+    let (mut u, mut v) = (-1.3, 1.0);
+    for level in [0.1, 0.5, 1.2, 0.5 * (u * u + 2.5 * v * v)] {
+        let r = f64::sqrt(2.0 * level);
         let ring: Vec<_> = (0..=72)
             .map(|i| f64::from(i) * std::f64::consts::TAU / 72.0)
-            .map(|a| (a.cos(), a.sin()))
-            .map(|(x, y)| {
-                let r = f64::sqrt(2.0 * level);
-                at(r * x, 0.5 * r * y)
-            })
-            .map(|(x, y)| (x.clamp(420.0, 712.0), y))
+            .map(|a| at(r * a.cos(), r * a.sin() / f64::sqrt(2.5)))
             .collect();
         svg.line(&ring, "currentColor\" stroke-opacity=\"0.35", false);
     }
-    let (mut u, mut v) = (-1.3, 0.85);
-    let start = at(u, v);
+    let (start, tip) = (at(u, v), at(u + 0.22 * u, v + 0.22 * 2.5 * v));
     let mut path = vec![start];
-    for _ in 0..14 {
-        (u, v) = (u - 0.18 * u, v - 0.18 * 4.0 * v);
+    for _ in 0..12 {
+        (u, v) = (u - 0.25 * u, v - 0.25 * 2.5 * v);
         path.push(at(u, v));
     }
     svg.line(&path, GREEN, false);
-    for &(x, y) in &path[1..7] {
+    for &(x, y) in &path[1..] {
         svg.dot(x, y, GREEN, true);
     }
-    let (gx, gy) = (-1.3 * 0.14, 3.4 * 0.14);
-    let tip = at(-1.3 + gx, 0.85 + gy);
     svg.line(&[start, tip], BLUE, true);
     head(&mut svg, start, tip, BLUE);
     svg.dot(start.0, start.1, INK, true);
     let style = format!(" fill=\"{BLUE}\"");
-    svg.rimmed(448.0, 44.0, Align::Start, &style, "the gradient: uphill");
+    svg.rimmed(480.0, 46.0, Align::Start, &style, "the gradient: uphill");
     let style = format!(" fill=\"{GREEN}\"");
-    svg.rimmed(500.0, 196.0, Align::Start, &style, "gradient descent");
-    svg.text(560.0, 284.0, Align::Middle, "two parameters, seen from above");
+    svg.rimmed(518.0, 172.0, Align::End, &style, "gradient descent");
+    svg.text(570.0, 284.0, Align::Middle, "two parameters, seen from above");
     svg.finish()
 }
 
@@ -292,16 +286,16 @@ pub fn network() -> String {
         svg.text(x, y + 5.0, Align::Middle, name);
     }
     let style = format!(" fill=\"{BLUE}\"");
-    for (i, y) in [(0, 77.0), (1, 118.0), (2, 154.0)] {
+    for (i, y) in [(0, 80.0), (1, 120.0), (2, 158.0)] {
         let name = ["w₁", "w₂", "w₃"][i];
         svg.rimmed(165.0, y, Align::Middle, &style, name);
     }
     svg.text(80.0, 278.0, Align::Middle, "inputs");
     svg.text(270.0, 278.0, Align::Middle, "a layer of neurons");
     svg.text(460.0, 278.0, Align::Middle, "outputs: logits");
-    svg.styled(520.0, 60.0, Align::Start, &style, "sum:");
+    svg.styled(520.0, 60.0, Align::Start, &style, "the blue neuron’s sum:");
     svg.styled(520.0, 82.0, Align::Start, &style, "w₁x₁ + w₂x₂ + w₃x₃");
-    svg.styled(520.0, 214.0, Align::Start, &style, "nonlinearity:");
+    svg.styled(520.0, 214.0, Align::Start, &style, "its nonlinearity:");
     svg.styled(520.0, 236.0, Align::Start, &style, "a negative sum");
     svg.styled(520.0, 256.0, Align::Start, &style, "becomes zero");
     svg.text(360.0, 314.0, Align::Middle, "each line is a weight, a parameter");
