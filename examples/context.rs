@@ -14,15 +14,14 @@ use std::process::ExitCode;
 #[path = "counting.rs"]
 #[allow(dead_code)] // its `main` is not ours
 mod counting;
-mod terminal;
 
 use counting::KneserNey;
+use counting::terminal::{self, read_text};
 use microgpt::gpt::{Gpt, GptConfig};
 use microgpt::orientation::{CountModel, rows_mut, softmax};
 use microgpt::tokenization::CharTokenizer;
 use microgpt::training::{LrSchedule, TrainConfig, Trainer, evaluate, split};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use terminal::read_text;
 
 /// Hands the memory of one step to the next without asking the system again.
 #[global_allocator]
