@@ -9,7 +9,7 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-mod terminal;
+pub(crate) mod terminal; // `context` borrows it with the rest
 
 use microgpt::orientation::CountModel;
 use microgpt::training::split;

@@ -52,6 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, svg) in [
         ("pipeline", broad(orientation::pipeline())),
         ("bigrams", orientation::bigrams()),
+        ("slips", orientation::slips()),
+        ("descent", broad(orientation::descent())),
+        ("network", broad(orientation::network())),
         ("ladder", orientation::rungs()),
         ("ladder-alone", alone(&orientation::rungs())),
         ("step", orientation::step()),

@@ -13,17 +13,17 @@ pub struct Losses {
 }
 
 fn predict(losses: Losses) {
-    let by_definition = |bets: &[f64]| {
-        bets.iter().map(|p| -p.ln()).sum::<f64>() / bets.len() as f64
+    let by_definition = |given: &[f64]| {
+        given.iter().map(|p| -p.ln()).sum::<f64>() / given.len() as f64
     };
     let hesitant = by_definition(&[0.5, 0.25]);
     assert_predicted(
         close(losses.hesitant, hesitant, 1e-3),
         "the hesitant model's loss is the mean of two surprises, −ln p each",
     );
-    let mut bets = [1.0; 10];
-    bets[9] = 0.0;
-    let certain = by_definition(&bets);
+    let mut given = [1.0; 10];
+    given[9] = 0.0;
+    let certain = by_definition(&given);
     assert_predicted(
         close(losses.certain, certain, 1e-3),
         "what is −ln 0, and what becomes of a mean with such a number in it?",
@@ -36,13 +36,13 @@ fn build(log_softmax: fn(&[f64]) -> Vec<f64>) {
     let mut p = z;
     softmax(&mut p);
     let log_p = log_softmax(&z);
-    assert_eq!(log_p.len(), 4, "one number for each score");
+    assert_eq!(log_p.len(), 4, "one number for each logit");
     for (log_p, p) in log_p.iter().zip(p) {
         assert_close(*log_p, p.ln(), 1e-12, "the logarithm of softmax");
     }
     let far = log_softmax(&[1e4, -1e4, 0.0]);
     for (found, expected) in far.iter().zip([0.0, -2e4, -1e4]) {
-        assert_close(*found, expected, 1e-9, "scores of ten thousand");
+        assert_close(*found, expected, 1e-9, "logits of ten thousand");
     }
     let shifted = log_softmax(&z.map(|z| z + 1234.5));
     for (a, b) in shifted.iter().zip(&log_p) {
@@ -51,7 +51,7 @@ fn build(log_softmax: fn(&[f64]) -> Vec<f64>) {
 }
 exercise!(orientation_build, super::build, log_softmax);
 
-/// A slope of `f` at a point, measured with a step.
+/// A derivative of `f` at a point, measured with a step.
 pub type Slope = fn(f: fn(f64) -> f64, x: f64, h: f64) -> f64;
 
 fn explore((one_sided, shrinks): (Slope, [f64; 2])) {
@@ -66,7 +66,9 @@ fn explore((one_sided, shrinks): (Slope, [f64; 2])) {
         let factor: f64 = error(1e-2) / error(1e-3);
         assert_predicted(
             close(shrinks, factor, 0.1 * factor),
-            &format!("the {name} slope of x³ at 1, h = 0.01 against 0.001"),
+            &format!(
+                "the {name} difference for x³ at 1, h = 0.01 against 0.001"
+            ),
         );
     }
 }

@@ -9,19 +9,19 @@ pub const LOSSES: Losses = Losses {
 // ANCHOR_END: predict
 
 // ANCHOR: build
-/// `ln pᵢ` for each score, where `p = softmax(z)`.
+/// `ln pᵢ` for each logit, where `p = softmax(z)`.
 pub fn log_softmax(z: &[f64]) -> Vec<f64> {
     todo!("subtract the largest, then the logarithm of the sum")
 }
 // ANCHOR_END: build
 
 // ANCHOR: explore
-/// The one-sided slope `(f(x + h) − f(x)) / h`.
+/// The one-sided difference `(f(x + h) − f(x)) / h`.
 fn one_sided(f: fn(f64) -> f64, x: f64, h: f64) -> f64 {
     todo!("one line")
 }
 
 /// And by what factor the error shrinks when `h` is divided by ten, for x³ at
-/// 1: of the one-sided slope, and of the central one.
+/// 1: of the one-sided difference, and of the central one.
 pub const ONE_SIDED: (Slope, [f64; 2]) = (one_sided, [f64::NAN, f64::NAN]);
 // ANCHOR_END: explore

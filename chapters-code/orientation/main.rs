@@ -1,12 +1,15 @@
-//! Chapter 1. Language models that only count, a gradient that is measured,
-//! and the whole pipeline, top to bottom, on the crate.
+//! Chapter 1. Language models that only count, gradients that are measured, and
+//! the whole pipeline, top to bottom, on the crate.
 
 use std::{error::Error, ops::ControlFlow};
 
 use microgpt::{
     generation::*, gpt::*, orientation::*, tokenization::*, training::*,
 };
+use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+mod naive;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let text: Vec<char> = SONNETS.chars().collect();
@@ -14,32 +17,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     alphabet.sort_unstable();
     alphabet.dedup();
     let (train, validation) = split(&text);
-    by_hand();
+    bigrams(train);
     writing(train, &alphabet);
+    by_hand();
     surprise();
-    rungs(train, validation, &alphabet);
-    scores();
-    slopes();
+    seen_and_unseen(train, validation, &alphabet);
+    rungs(train, validation);
+    logits();
+    step_sizes();
+    gradient_of_a_loss();
     descent(train, &alphabet);
+    layer();
+    walk()?;
     pipeline()
 }
 
 const SONNETS: &str = include_str!("../data/sonnets.txt");
 
-/// The smallest table: what followed what in one famous line.
-fn by_hand() {
-    println!("[by hand]");
-    let text: Vec<char> = "to be or not to be".chars().collect();
-    let model = CountModel::new(&text, &text, 2);
-    for run in ["to", "t ", "tn"] {
-        let [before, after] = [0, 1].map(|i| run.chars().nth(i).unwrap_or(' '));
-        let p = model.probability(&[before, after]);
-        println!("P({after:?} after {before:?}) = {p:.4}");
+/// The bigram table of one famous line, and text from that of the sonnets.
+fn bigrams(train: &[char]) {
+    println!("[one line]");
+    let line: Vec<char> = "to be or not to be".chars().collect();
+    for (before, row) in naive::count_pairs(&line) {
+        println!("{before:?} is followed by {row:?}");
     }
+    println!("[bigram text]");
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let pairs = naive::count_pairs(train);
+    println!("{}", naive::generate(&pairs, '\n', 200, &mut rng).trim_end());
 }
 
-// ANCHOR: writing
-/// What models that only count write, one character after another.
+/// The same with longer contexts, one character after another.
 fn writing(train: &[char], alphabet: &[char]) {
     println!("[writing by counts]");
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -54,7 +62,18 @@ fn writing(train: &[char], alphabet: &[char]) {
         println!("{order}: {written:?}");
     }
 }
-// ANCHOR_END: writing
+
+/// Smoothed probabilities in that line.
+fn by_hand() {
+    println!("[by hand]");
+    let text: Vec<char> = "to be or not to be".chars().collect();
+    let model = CountModel::new(&text, &text, 2);
+    for run in ["to", "t ", "tn"] {
+        let [before, after] = [0, 1].map(|i| run.chars().nth(i).unwrap_or(' '));
+        let p = model.probability(&[before, after]);
+        println!("P({after:?} after {before:?}) = {p:.4}");
+    }
+}
 
 /// How surprising an event is, by its probability.
 fn surprise() {
@@ -66,56 +85,65 @@ fn surprise() {
     println!("{:8} p = {p:.4}   -ln p = {:.4}", "1 of 59", f64::ln(1.0 / p));
 }
 
+/// Tables of counts on what they have counted, and on what they have not.
+fn seen_and_unseen(train: &[char], validation: &[char], alphabet: &[char]) {
+    println!("[seen and unseen]");
+    println!("model   training set  validation set");
+    for order in [2, 4, 6, 8] {
+        let model = CountModel::new(train, alphabet, order);
+        let losses = [train, validation].map(|t| model.cross_entropy(t));
+        println!("{order}-gram  {:12.4}  {:14.4}", losses[0], losses[1]);
+    }
+}
+
 /// What counting achieves on verse that it has not seen.
-fn rungs(train: &[char], validation: &[char], alphabet: &[char]) {
+fn rungs(train: &[char], validation: &[char]) {
     println!("[ladder]");
     println!("model     nats   choices");
     for rung in ladder(train, validation) {
         println!("{:8}{:.4}  {:5.1}", rung.name, rung.loss, rung.loss.exp());
     }
-    println!("[seen and unseen]");
-    println!("runs of  seen    unseen");
-    for order in [2, 4, 6, 8] {
-        let model = CountModel::new(train, alphabet, order);
-        let losses = [train, validation].map(|t| model.cross_entropy(t));
-        println!("{order}        {:.4}  {:.4}", losses[0], losses[1]);
-    }
 }
 
-/// Scores to probabilities, and scores that would be too large.
-fn scores() {
+/// Logits to probabilities, and logits that are too large for the formula.
+fn logits() {
     println!("[softmax]");
-    for scores in [[1.0, 2.0, 3.0], [101.0, 102.0, 103.0]] {
-        let mut p = scores;
-        let log_sum = softmax(&mut p);
-        println!("{scores:?} -> {p:.4?}, log of the sum {log_sum:.4}");
+    for logits in [[1.0, 2.0, 3.0], [101.0, 102.0, 103.0]] {
+        println!("naive: {logits:?} -> {:.4?}", naive::softmax(&logits));
     }
     println!("exp(103) = {}", 103f32.exp());
+    let mut p = [101.0, 102.0, 103.0];
+    let log_sum = softmax(&mut p);
+    println!("crate: [101.0, 102.0, 103.0] -> {p:.4?}");
+    println!("       and the logarithm of the sum, {log_sum:.4}");
 }
 
-// ANCHOR: slopes
-/// Slopes by measurement: of `x³` at 1, and of a loss along three scores.
-fn slopes() {
+/// The derivative of `x³` at 1, measured with smaller and smaller steps.
+fn step_sizes() {
     println!("[slope]");
     for h in [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6] {
         let slope = numerical_gradient(&[1.0], h, |x| x[0] * x[0] * x[0])[0];
         println!("h = {h:e}: {slope:.5}, off by {:.5}", (slope - 3.0).abs());
     }
-
-    println!("[slope of a loss]");
-    let scores = [1.0, 2.0, 3.0];
-    let loss = |z: &[f32]| softmax(&mut z.to_vec()) - z[0]; // −ln p₀
-    let slope = numerical_gradient(&scores, 1e-2, loss);
-    let mut p = scores;
-    softmax(&mut p);
-    println!("p        {p:.3?}");
-    println!("slope    {slope:.3?}");
 }
-// ANCHOR_END: slopes
+
+// ANCHOR: gradient_of_a_loss
+/// How the loss `−ln p₀` changes with each of three logits.
+fn gradient_of_a_loss() {
+    println!("[gradient of a loss]");
+    let logits = [1.0, 2.0, 3.0];
+    let loss = |z: &[f32]| softmax(&mut z.to_vec()) - z[0]; // −ln p₀
+    let gradient = numerical_gradient(&logits, 1e-2, loss);
+    let mut p = logits;
+    softmax(&mut p);
+    println!("p         {p:.3?}");
+    println!("gradient  {gradient:.3?}");
+}
+// ANCHOR_END: gradient_of_a_loss
 
 // ANCHOR: descent
-/// Learns how often each character occurs, without counting: walks the scores
-/// down a slope that is only ever measured.
+/// Learns how often each character occurs, without counting, from gradients
+/// that are measured.
 fn descent(train: &[char], alphabet: &[char]) {
     println!("[descent]");
     let mut share = vec![0.0; alphabet.len()];
@@ -123,26 +151,63 @@ fn descent(train: &[char], alphabet: &[char]) {
         let id = alphabet.binary_search(c).unwrap_or(0);
         share[id] += 1.0 / train.len() as f32;
     }
-    // Mean surprise: Σ share·(ln Σ exp z − z)
+    // Cross-entropy: Σ share·(ln Σ exp z − z)
     let loss = |z: &[f32]| {
-        let mut p = z.to_vec();
-        let log_sum = softmax(&mut p);
-        let score: f32 = share.iter().zip(z).map(|(s, z)| s * z).sum();
-        log_sum - score
+        let log_sum = softmax(&mut z.to_vec());
+        let logit: f32 = share.iter().zip(z).map(|(s, z)| s * z).sum();
+        log_sum - logit
     };
+    let learning_rate = 5.0;
     let mut z = vec![0.0; alphabet.len()];
     for step in 0..=1000 {
         if [0, 1, 10, 100, 1000].contains(&step) {
             println!("step {step:>4}: {:.3} nats", loss(&z));
         }
-        let slope = numerical_gradient(&z, 1e-2, loss);
-        z.iter_mut().zip(slope).for_each(|(z, slope)| *z -= 5.0 * slope);
+        let gradient = numerical_gradient(&z, 1e-2, loss);
+        for (z, slope) in z.iter_mut().zip(gradient) {
+            *z -= learning_rate * slope;
+        }
     }
     let counted = share.iter().filter(|&&s| s > 0.0);
     let counted: f32 = counted.map(|s| -s * s.ln()).sum();
     println!("by counting: {counted:.3} nats");
 }
 // ANCHOR_END: descent
+
+/// Two inputs through a layer of three neurons.
+fn layer() {
+    println!("[layer]");
+    let x = array![[1.0, 2.0]];
+    let weights = array![[1.0, 3.0, -1.0], [0.0, 1.0, 0.25]];
+    println!("weighted sums  {}", naive::product(&x, &weights));
+    println!("outputs        {}", naive::layer(&x, &weights));
+}
+
+/// Two characters on their way through a model that hasn't learned yet.
+fn walk() -> Result<(), Box<dyn Error>> {
+    println!("[walk]");
+    let tokenizer = CharTokenizer::new(SONNETS)?;
+    let vocab_size = tokenizer.vocab_size();
+    let (n_layer, n_head, n_embd, block_size) = (2, 2, 32, 32);
+    let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+    let model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
+    let ids = tokenizer.encode("Sh")?;
+    let (mut x, _) = model.embeddings.forward(&ids, 2);
+    println!("text           {:?}", "Sh");
+    println!("ids            {ids:?}");
+    println!("vectors        {:?}", x.shape());
+    for block in &model.blocks {
+        (x, _) = block.forward(x, 2);
+        println!("after a block  {:?}", x.shape());
+    }
+    let mut logits = model.logits(&ids, 2);
+    println!("logits         {:?}", logits.shape());
+    let p = rows_mut(&mut logits).next_back().ok_or("there are two rows")?;
+    softmax(p);
+    let a = usize::from(tokenizer.encode("a")?[0]);
+    println!("probability    {:.3} for 'a' after \"Sh\"", p[a]);
+    Ok(())
+}
 
 // ANCHOR: pipeline
 /// Text → ids → model → training → text.

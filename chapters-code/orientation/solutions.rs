@@ -9,7 +9,7 @@ pub const LOSSES: Losses = Losses {
 // ANCHOR_END: predict
 
 // ANCHOR: build
-/// `ln pᵢ = zᵢ − ln Σⱼ exp(zⱼ)`, with the largest score taken out of the sum.
+/// `ln pᵢ = zᵢ − ln Σⱼ exp(zⱼ)`, with the largest logit taken out of the sum.
 pub fn log_softmax(z: &[f64]) -> Vec<f64> {
     let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = z.iter().map(|z| (z - largest).exp()).sum();
@@ -19,7 +19,7 @@ pub fn log_softmax(z: &[f64]) -> Vec<f64> {
 // ANCHOR_END: build
 
 // ANCHOR: explore
-/// The one-sided slope `(f(x + h) − f(x)) / h`.
+/// The one-sided difference `(f(x + h) − f(x)) / h`.
 fn one_sided(f: fn(f64) -> f64, x: f64, h: f64) -> f64 {
     (f(x + h) - f(x)) / h
 }

@@ -117,8 +117,6 @@ const ALLOWED: Allowed = Allowed {
         ("gpt.md", "10.99", "reported in nanoGPT's pull request 225"),
         ("gpt.md", "0.0512", "128·0.0004, by hand"),
         ("gpt.md", "123.65", "printed by nanoGPT, in millions"),
-        ("orientation.md", "20.1", "e³, by hand"),
-        ("orientation.md", "30.2", "e + e² + e³, by hand"),
         ("tokenization.md", "65536", "2¹⁶"),
         ("tokenization.md", "47.0", "an id, written as a number"),
         ("tokenization.md", "51.0", "an id, written as a number"),

@@ -6,6 +6,9 @@ use microgpt::orientation::{
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
+#[path = "../../chapters-code/orientation/naive.rs"]
+mod naive;
+
 fn chars(text: &str) -> Vec<char> {
     text.chars().collect()
 }
@@ -112,6 +115,37 @@ proptest! {
         }
         prop_assert!((total - 1.0).abs() < 1e-12, "{total}");
     }
+}
+
+/// Of a model that looks at one character and does not smooth, the table is the
+/// count model's; where it generates, it draws only what it has counted.
+#[test]
+fn the_first_versions_agree_with_the_crate() {
+    let logits = [0.5, -1.0, 2.0, 0.0];
+    let mut p = logits;
+    softmax(&mut p);
+    for (naive, p) in naive::softmax(&logits).iter().zip(p) {
+        assert!((naive - p).abs() < 1e-6, "{naive}, not {p}");
+    }
+    let (a, b) = (matrix((3, 5), false, 1), matrix((5, 4), false, 2));
+    let product = microgpt::orientation::product(&a, &b);
+    for (naive, c) in naive::product(&a, &b).iter().zip(&product) {
+        assert!((naive - c).abs() < 1e-5, "{naive}, not {c}");
+    }
+    for (output, c) in naive::layer(&a, &b).iter().zip(&product) {
+        assert!((output - c.max(0.0)).abs() < 1e-5, "{output} of {c}");
+    }
+    let text = chars("to be or not to be, that is the question: to");
+    let pairs = naive::count_pairs(&text);
+    let counted: u32 = pairs.values().flat_map(|row| row.values()).sum();
+    assert_eq!(counted as usize, text.len() - 1);
+    assert_eq!(pairs[&'q'].iter().collect::<Vec<_>>(), [(&'u', &1)]);
+    let written = naive::generate(&pairs, 't', 200, &mut crate::rng(1));
+    assert_eq!(written.chars().count(), 200);
+    let written = chars(&format!("t{written}"));
+    assert!(
+        written.windows(2).all(|pair| pairs[&pair[0]].contains_key(&pair[1]))
+    );
 }
 
 #[test]
