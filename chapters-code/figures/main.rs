@@ -59,6 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("frequencies", tokenization::frequencies(&tokenizer)),
         ("split", tokenization::split_bar()),
         ("look-up", embeddings::look_up()),
+        ("chain", broad(embeddings::chain())),
+        ("gather", embeddings::gather()),
         ("positions", embeddings::positions(tables)),
         ("tokens", embeddings::tokens(tables, &tokenizer)),
         ("scatter", embeddings::scatter(&tokenizer)),
