@@ -3,7 +3,7 @@ mod solutions;
 
 use ndarray::array;
 
-use crate::{assert_close, assert_predicted, close, exercise};
+use crate::{assert_close, assert_predicted, exercise};
 use double::Matrix;
 use double::embeddings::{Embeddings, normal};
 use double::gpt::{Gpt, GptConfig};
