@@ -3,9 +3,10 @@ mod solutions;
 
 use ndarray::array;
 
-use crate::{assert_close, assert_predicted, close, exercise};
+use crate::{assert_close, assert_predicted, exercise};
 use double::Matrix;
 use double::embeddings::{Embeddings, normal};
+use double::gpt::{Gpt, GptConfig};
 use double::orientation::{dot, rows};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
@@ -15,8 +16,12 @@ pub struct Answers {
     pub token: [f64; 2],
     /// Row 1 of the position table's gradient.
     pub position: [f64; 2],
-    /// By what factor a typical cosine shrinks from width 64 to 1,024.
-    pub shrinks: f64,
+    /// Whether a model learns that begins with zeros in both tables.
+    pub both: Option<bool>,
+    /// The same, with zeros in the token table only.
+    pub only_token: Option<bool>,
+    /// The same, with zeros in the position table only.
+    pub only_position: Option<bool>,
 }
 
 fn zeros() -> Embeddings {
@@ -30,26 +35,41 @@ fn predict(answers: Answers) {
     layer.backward(&cache, &dy, &mut grad);
     assert_predicted(
         answers.token[..] == *rows(&grad.token).nth(7).unwrap(),
-        "row 7 was looked up three times, and the loss feels each of them",
+        "row 7 was looked up three times, and the loss depends on it each time",
     );
     assert_predicted(
         answers.position[..] == *rows(&grad.position).nth(1).unwrap(),
-        "which row of `dy` belongs to place 1, counted from zero?",
+        "which row of `dy` belongs to position 1, counted from zero?",
     );
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let mut typical = |c: usize| {
-        let (a, b) =
-            (normal((400, c), 1.0, &mut rng), normal((400, c), 1.0, &mut rng));
-        let cosines = rows(&a)
-            .zip(rows(&b))
-            .map(|(a, b)| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt());
-        (cosines.map(|c| c * c).sum::<f64>() / 400.0).sqrt()
-    };
-    let factor = typical(64) / typical(1024);
+    let learns = [(true, true), (true, false), (false, true)]
+        .map(|(token, position)| Some(learns(token, position)));
     assert_predicted(
-        close(answers.shrinks, factor, 0.2 * factor),
-        "the cosine goes like 1/√C; by what is it divided?",
+        [answers.both, answers.only_token, answers.only_position] == learns,
+        "what does the model say when its input is zero? And which table \
+         turns its last vectors into logits?",
     );
+}
+
+/// Whether a small model has any gradient at all, with zeros in these tables.
+fn learns(token: bool, position: bool) -> bool {
+    let sizes = GptConfig {
+        n_layer: 2,
+        n_head: 2,
+        n_embd: 8,
+        block_size: 4,
+        vocab_size: 5,
+    };
+    let mut model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let Embeddings { token: tokens, position: positions } =
+        &mut model.embeddings;
+    if token {
+        tokens.fill(0.0);
+    }
+    if position {
+        positions.fill(0.0);
+    }
+    let (_, grad) = model.loss_and_grad(&[0, 1, 2, 0], &[1, 2, 0, 3], 4);
+    grad.tensors().iter().any(|tensor| tensor.data.iter().any(|&x| x != 0.0))
 }
 exercise!(embeddings_predict, super::predict, ANSWERS);
 
@@ -85,14 +105,14 @@ fn build((one_hot, forward, backward): Products) {
     let x = array![[0.5, 0.0, 0.5]];
     let table = array![[1.0, 2.0], [4.0, 8.0], [3.0, 6.0]];
     assert_eq!(forward(&x, &table), array![[2.0, 4.0]], "half and half");
-    let slope = backward(&x, &array![[2.0, 4.0]]);
+    let gradient = backward(&x, &array![[2.0, 4.0]]);
     let both = array![[1.0, 2.0], [0.0, 0.0], [1.0, 2.0]];
-    assert_eq!(slope, both, "half of the slope to each");
+    assert_eq!(gradient, both, "half of the gradient to each");
 }
 exercise!(embeddings_build, super::build, PRODUCTS);
 
-fn explore(waves: fn(usize, usize) -> Matrix) {
-    let table = waves(64, 16);
+fn explore(sinusoids: fn(usize, usize) -> Matrix) {
+    let table = sinusoids(64, 16);
     assert_eq!(table.dim(), (64, 16), "positions, width");
     let rows: Vec<&[f64]> = rows(&table).collect();
     assert_close(rows[0][0], 0.0, 1e-12, "sin 0");
@@ -111,4 +131,4 @@ fn explore(waves: fn(usize, usize) -> Matrix) {
         }
     }
 }
-exercise!(embeddings_explore, super::explore, waves);
+exercise!(embeddings_explore, super::explore, sinusoids);

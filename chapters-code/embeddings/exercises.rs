@@ -6,12 +6,15 @@ use double::Matrix;
 pub const ANSWERS: Answers = Answers {
     token: [f64::NAN; 2], // row 7 of the token table's gradient
     position: [f64::NAN; 2], // row 1 of the position table's
-    shrinks: f64::NAN,    // divided by what, from width 64 to 16·64
+    // Starting from zeros in these tables, does a model learn? Some(true)?
+    both: None,
+    only_token: None,
+    only_position: None,
 };
 // ANCHOR_END: predict
 
 // ANCHOR: build
-/// A row for each id, one at its place and zero elsewhere, `[N, V]`.
+/// A row for each id, one in the id's column and zero elsewhere, `[N, V]`.
 fn one_hot(ids: &[u16], vocab_size: usize) -> Matrix {
     todo!("Matrix::zeros, and ones in their places")
 }
@@ -30,8 +33,8 @@ pub const PRODUCTS: Products = (one_hot, forward, backward);
 // ANCHOR_END: build
 
 // ANCHOR: explore
-/// Sines at even places, cosines at odd ones: a row for each position.
-pub fn waves(positions: usize, width: usize) -> Matrix {
+/// Sines in even columns, cosines in odd ones: a row for each position.
+pub fn sinusoids(positions: usize, width: usize) -> Matrix {
     todo!("Matrix::from_shape_fn")
 }
 // ANCHOR_END: explore

@@ -5,7 +5,13 @@ use double::Matrix;
 use double::embeddings::{Embeddings, normal};
 use double::orientation::{dot, flat_mut, rows};
 use double::tokenization::CharTokenizer;
+use double::training::split;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+use crate::first_model::SONNETS;
+use map::{correlation, log_counts, principal_components};
+
+mod map;
 
 /// A row of zeros and a one times a table is a row of the table.
 pub fn look_up() -> String {
@@ -54,6 +60,126 @@ pub fn look_up() -> String {
     svg.finish()
 }
 
+/// The chain rule, forward along the solid lines and back along the dashed.
+pub fn chain() -> String {
+    let mut svg = Svg::new(
+        720,
+        340,
+        "The chain rule in two pictures",
+        "Above, w = 2 goes through a = 3w = 6 and then through ℓ = a² = 36. \
+         Backward, the derivative is 1 at the loss, 12 at a and 12 times 3, \
+         36, at w. Below, w = 2 is used twice, in a = 3w = 6 and in b = w² = \
+         4, and ℓ = a + b = 10. Backward, 3 comes through a and 4 through b, \
+         and they add up to 7 at w.",
+    );
+    let place =
+        |svg: &mut Svg, [x, y]: [f64; 2], formula: &str, local: &str| {
+            svg.frame([x, y, 120.0, 56.0], INK);
+            svg.text(x + 60.0, y + 23.0, Align::Middle, formula);
+            svg.styled(x + 60.0, y + 44.0, Align::Middle, SMALL, local);
+        };
+    svg.styled(10.0, 22.0, Align::Start, BOLD, "In a row: multiply");
+    place(&mut svg, [180.0, 52.0], "a = 3w", "da/dw = 3");
+    place(&mut svg, [450.0, 52.0], "ℓ = a²", "dℓ/da = 2a = 12");
+    for (from, to, value, gradient) in [
+        (10.0, 180.0, "w = 2", "dℓ/dw = 12 · 3 = 36"),
+        (300.0, 450.0, "a = 6", "dℓ/da = 12"),
+        (570.0, 710.0, "ℓ = 36", "1"),
+    ] {
+        let middle = (from + to) / 2.0;
+        svg.arrow(&[(from + 6.0, 70.0), (to - 6.0, 70.0)], INK, false);
+        svg.text(middle, 60.0, Align::Middle, value);
+        svg.arrow(&[(to - 6.0, 92.0), (from + 6.0, 92.0)], BLUE, true);
+        svg.styled(middle, 112.0, Align::Middle, BLUE_TEXT, gradient);
+    }
+    svg.styled(10.0, 162.0, Align::Start, BOLD, "Used twice: add");
+    place(&mut svg, [250.0, 182.0], "a = 3w", "da/dw = 3");
+    place(&mut svg, [250.0, 272.0], "b = w²", "db/dw = 2w = 4");
+    place(&mut svg, [490.0, 227.0], "ℓ = a + b", "1 for a, 1 for b");
+    svg.line(&[(16.0, 246.0), (152.0, 246.0)], INK, false);
+    svg.arrow(&[(152.0, 246.0), (152.0, 196.0), (244.0, 196.0)], INK, false);
+    svg.arrow(&[(152.0, 246.0), (152.0, 314.0), (244.0, 314.0)], INK, false);
+    svg.line(&[(244.0, 222.0), (174.0, 222.0), (174.0, 264.0)], BLUE, true);
+    svg.line(&[(244.0, 288.0), (174.0, 288.0), (174.0, 264.0)], BLUE, true);
+    svg.arrow(&[(174.0, 264.0), (16.0, 264.0)], BLUE, true);
+    svg.text(76.0, 236.0, Align::Middle, "w = 2");
+    svg.styled(76.0, 284.0, Align::Middle, BLUE_TEXT, "dℓ/dw = 3 + 4 = 7");
+    svg.styled(210.0, 240.0, Align::Middle, BLUE_TEXT, "1 · 3 = 3");
+    svg.styled(210.0, 281.0, Align::Middle, BLUE_TEXT, "1 · 4 = 4");
+    svg.arrow(&[(376.0, 196.0), (550.0, 196.0), (550.0, 221.0)], INK, false);
+    svg.arrow(&[(376.0, 314.0), (550.0, 314.0), (550.0, 289.0)], INK, false);
+    svg.text(460.0, 188.0, Align::Middle, "a = 6");
+    svg.text(460.0, 332.0, Align::Middle, "b = 4");
+    let up = [(484.0, 244.0), (440.0, 244.0), (440.0, 222.0), (376.0, 222.0)];
+    svg.arrow(&up, BLUE, true);
+    let down = [(484.0, 266.0), (440.0, 266.0), (440.0, 288.0), (376.0, 288.0)];
+    svg.arrow(&down, BLUE, true);
+    svg.styled(408.0, 240.0, Align::Middle, BLUE_TEXT, "1");
+    svg.styled(408.0, 281.0, Align::Middle, BLUE_TEXT, "1");
+    svg.arrow(&[(616.0, 246.0), (710.0, 246.0)], INK, false);
+    svg.text(663.0, 236.0, Align::Middle, "ℓ = 10");
+    svg.arrow(&[(704.0, 264.0), (616.0, 264.0)], BLUE, true);
+    svg.styled(663.0, 284.0, Align::Middle, BLUE_TEXT, "1");
+    svg.finish()
+}
+
+const BOLD: &str = " font-weight=\"600\"";
+const SMALL: &str = " font-size=\"12\"";
+const BLUE_TEXT: &str = " fill=\"#0072B2\"";
+
+/// A look-up reads rows of the table; its backward pass adds to them.
+pub fn gather() -> String {
+    let mut svg = Svg::new(
+        720,
+        210,
+        "A look-up and its backward pass",
+        "On the left, rows 2, 0 and 2 of the token table are copied into the \
+         three rows of y. On the right the arrows are reversed: the rows of \
+         dy are added to rows 2, 0 and 2 of the table's gradient, and row 2 \
+         gets the sum of two.",
+    );
+    let hues = [ORANGE, INK, BLUE];
+    let ids = [2, 0, 2];
+    let mut column = |x: f64, rows: [(&str, usize); 3]| {
+        for (i, (numbers, id)) in rows.into_iter().enumerate() {
+            let y = 52.0 + 48.0 * i as f64;
+            if hues[id] != INK {
+                svg.bar([x, y, 84.0, 34.0], hues[id], 0.3);
+            }
+            svg.frame([x, y, 84.0, 34.0], INK);
+            svg.code(x + 42.0, y + 22.0, Align::Middle, numbers);
+        }
+    };
+    column(34.0, [("0.1 0.2", 0), ("0.3 0.4", 1), ("0.5 0.6", 2)]);
+    column(236.0, [("0.5 0.6", 2), ("0.1 0.2", 0), ("0.5 0.6", 2)]);
+    column(404.0, [("2 20", 0), ("0 0", 1), ("5 50", 2)]);
+    column(606.0, [("1 10", 2), ("2 20", 0), ("4 40", 2)]);
+    for (n, &id) in ids.iter().enumerate() {
+        let height = |row: usize, shift: f64| 69.0 + 48.0 * row as f64 + shift;
+        // Two arrows meet at row 2
+        let shift = if id == 2 { 6.0 * (n as f64 - 1.0) } else { 0.0 };
+        let (table, y) = (height(id, shift), height(n, 0.0));
+        svg.arrow(&[(122.0, table), (232.0, y)], hues[id], false);
+        svg.arrow(&[(602.0, y), (492.0, table)], hues[id], true);
+    }
+    for (i, row) in ["0", "1", "2"].into_iter().enumerate() {
+        let y = 74.0 + 48.0 * i as f64;
+        svg.text(26.0, y, Align::End, row);
+        svg.text(396.0, y, Align::End, row);
+    }
+    for (x, name) in [
+        (76.0, "token table"),
+        (278.0, "y"),
+        (446.0, "its gradient"),
+        (648.0, "dy"),
+    ] {
+        svg.text(x, 40.0, Align::Middle, name);
+    }
+    svg.styled(177.0, 18.0, Align::Middle, BOLD, "forward: gather");
+    svg.styled(547.0, 18.0, Align::Middle, BOLD, "backward: scatter-add");
+    svg.finish()
+}
+
 /// The cosines between all rows of a table.
 pub fn cosines(table: &Matrix) -> Matrix {
     let rows: Vec<&[f64]> = rows(table).collect();
@@ -71,7 +197,8 @@ pub fn positions((before, after): (&Embeddings, &Embeddings)) -> String {
         "How alike the positions are, before and after training",
         "Two tables of squares, the cosine between the vectors of every two of \
          the 32 positions: before training only the diagonal stands out; after \
-         it, neighbouring positions are alike.",
+         it, neighboring positions are alike, and the first ones are nearly \
+         opposite to the last.",
     );
     for (left, name, layer) in
         [(40.0, "before training", before), (400.0, "after 2,000 steps", after)]
@@ -89,46 +216,25 @@ pub fn positions((before, after): (&Embeddings, &Embeddings)) -> String {
     svg.finish()
 }
 
-/// The two directions along which the rows of a table differ most, by power
-/// iteration, and each row's place along them.
-pub fn principal_components(table: &Matrix) -> [Vec<f64>; 2] {
-    let mean = table.sum_axis(ndarray::Axis(0)) / table.nrows() as f64;
-    let mut x = table - &mean;
-    [(); 2].map(|()| {
-        let mut direction = ndarray::Array1::ones(x.ncols());
-        for _ in 0..1000 {
-            direction = x.t().dot(&x.dot(&direction));
-            direction /= direction.dot(&direction).sqrt();
-        }
-        let mut places = x.dot(&direction);
-        for (mut row, &place) in x.rows_mut().into_iter().zip(&places) {
-            row.scaled_add(-place, &direction);
-        }
-        // An axis has no sign of its own: the first character goes right
-        if places[0] < 0.0 {
-            places.mapv_inplace(|place| -place);
-        }
-        places.to_vec()
-    })
-}
-
-/// Where the characters stand, before and after.
+/// The map of the characters, before and after.
 pub fn tokens(
     (before, after): (&Embeddings, &Embeddings),
     tokenizer: &CharTokenizer,
 ) -> String {
     let mut svg = Svg::new(
         720,
-        420,
+        440,
         "The characters as points, before and after training",
         "The token vectors seen along the two directions in which they differ \
-         most: before training a cloud without order, after it small letters, \
-         capitals and punctuation stand in groups.",
+         most. Before training they are a cloud without order. After it, rare \
+         characters are on the left and common ones on the right.",
     );
+    let ids = tokenizer.encode(SONNETS).unwrap_or_default();
+    let counts = log_counts(split(&ids).0, tokenizer.vocab_size());
     for (left, name, layer) in
         [(10.0, "before training", before), (370.0, "after 2,000 steps", after)]
     {
-        let [x, y] = principal_components(&layer.token);
+        let [(x, _), (y, _)] = principal_components(&layer.token);
         let ends = |v: &[f64]| {
             let least = v.iter().copied().fold(f64::INFINITY, f64::min);
             let most = v.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -141,6 +247,9 @@ pub fn tokens(
             "currentColor\" stroke-opacity=\"0.4",
         );
         svg.text(left + 170.0, 26.0, Align::Middle, name);
+        let r = correlation(&x, &counts);
+        let r = format!("first direction (with log frequency: {r:.2})");
+        svg.text(left + 170.0, 399.0, Align::Middle, &r.replace('-', "−"));
         for (i, &c) in tokenizer.vocabulary().iter().enumerate() {
             let colour = match c {
                 'a' | 'e' | 'i' | 'o' | 'u' => ORANGE,
@@ -161,7 +270,7 @@ pub fn tokens(
         (530.0, INK, "the rest"),
     ] {
         let style = format!(" fill=\"{colour}\"");
-        svg.styled(x, 408.0, Align::Middle, &style, name);
+        svg.styled(x, 428.0, Align::Middle, &style, name);
     }
     svg.finish()
 }

@@ -64,6 +64,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("split", tokenization::split_bar()),
         ("targets", tokenization::targets()),
         ("look-up", embeddings::look_up()),
+        ("chain", broad(embeddings::chain())),
+        ("gather", embeddings::gather()),
         ("positions", embeddings::positions(tables)),
         ("tokens", embeddings::tokens(tables, &tokenizer)),
         ("scatter", embeddings::scatter(&tokenizer)),
