@@ -27,7 +27,7 @@ use Why::{Because, Decides, Recorded, RecordedEach};
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 49] = [
+const ELSEWHERE: [(&str, Why); 50] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -81,6 +81,7 @@ const ELSEWHERE: [(&str, Why); 49] = [
     ),
     ("cargo run --example variants -- …", Recorded(&["studies/variants.txt"])),
     ("cargo run --example rungs", Recorded(&["training/rungs-sonnets.txt"])),
+    ("cargo run --example context", Recorded(&["studies/context.txt"])),
     ("cargo microgpt average…", Recorded(&["training/averaged-weights.txt"])),
     (
         "cargo test --test zoo -- --ignored --nocapture",

@@ -113,7 +113,7 @@ fn words_of_the_text_are_found() {
     for (words, last, url) in [
         ("learning rate", 0, "training.html#the-rate-and-how-it-changes"),
         // Behind `Gradients`
-        ("what is a gradient", 1, "orientation.html#what-a-gradient-is"),
+        ("what is a gradient", 1, "orientation.html#what-is-a-gradient"),
         // Before `TrainConfig::memory`
         ("memory", 0, "gpt.html#where-the-memory-goes"),
         // In `let shape = (x.nrows(), …`; 20 results are shown
