@@ -5,6 +5,10 @@
 Object.assign(lab, (() => {
     const SVG = 'http://www.w3.org/2000/svg';
 
+    /** The baselines of the loss ladder, as the crate's `rungs` gives them. */
+    const RUNGS = ['uniform', 'unigram', 'bigram', 'trigram', '4-gram',
+                   '5-gram', '6-gram'];
+
     function fill(element, attributes, children) {
         for (const [name, value] of Object.entries(attributes)) {
             if (name.startsWith('on')) element[name] = value;
@@ -164,6 +168,6 @@ Object.assign(lab, (() => {
         setTimeout(() => URL.revokeObjectURL(address), 10_000);
     }
 
-    return { make, draw, row, button, slider, menu, radios, checkbox, field,
-             status, trouble, soon, visible, spoken, download };
+    return { RUNGS, make, draw, row, button, slider, menu, radios, checkbox,
+             field, status, trouble, soon, visible, spoken, download };
 })());

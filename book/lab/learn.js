@@ -5,10 +5,8 @@
  *  and sizes, and returns `{ text, settings, steps, prompt }`; `say` shows what
  *  goes wrong; `onmodel()` is told when there is a model that can be asked. */
 lab.learner = (parent, { begin, say, onmodel, name = 'model' }) => {
-    const { make, row, button, status, curve, BLUE, ORANGE } = lab;
+    const { RUNGS, make, row, button, status, curve, BLUE, ORANGE } = lab;
     const TEMPERATURE = 0.6; // chapter 1's
-    const RUNGS = ['uniform', 'unigram', 'bigram', 'trigram', '4-gram',
-                   '5-gram', '6-gram'];
 
     const buttons = row(parent);
     const main = button(buttons, 'Train', press);

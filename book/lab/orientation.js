@@ -3,9 +3,8 @@
 'use strict';
 
 lab.widget('orientation', async (place) => {
-    const { make, row, slider, field, status, trouble, soon, bars } = lab;
-    const NAMES = ['uniform', 'unigram', 'bigram', 'trigram', '4-gram',
-                   '5-gram', '6-gram'];
+    const { RUNGS, make, row, slider, field, status, trouble, soon, bars }
+        = lab;
     await lab.script('learn.js');
     const counter = await lab.Run.start(); // counts, while the other learns
     const sonnets = await lab.sonnets();
@@ -52,7 +51,7 @@ lab.widget('orientation', async (place) => {
         await said.attempt(async () => {
             rungs([]);
             const losses = await counter.doubles('rungs', text());
-            rungs([...losses].map((value, i) => ({ name: NAMES[i], value })));
+            rungs([...losses].map((value, i) => ({ name: RUNGS[i], value })));
         });
         await write();
     }

@@ -19,8 +19,7 @@ lab.widget('training', async (place) => {
     /** The levels of a text, for as long as counting longer runs helps. */
     async function ladder(text) {
         const losses = [...await run.doubles('rungs', text)];
-        const names = ['uniform', 'unigram', 'bigram', 'trigram', '4-gram'];
-        return names.map((name, i) => [name, losses[i]])
+        return lab.RUNGS.slice(0, 5).map((name, i) => [name, losses[i]])
             .filter((_, i) => losses.slice(0, i).every((x) => x > losses[i]));
     }
     const levels = await ladder(sonnets);

@@ -226,6 +226,28 @@ fn attention_is_that_of_the_head_and_the_block() {
     assert_eq!(seen(1, 1), lab.attention(&line[14..], 1, 1).unwrap());
 }
 
+/// A later block looks at what the earlier ones have made: if the first one adds
+/// nothing any more, the second one's head sees something else, and its own
+/// stays as it was.
+#[test]
+fn attention_is_that_of_the_stream_below_it() {
+    let mut lab = lab();
+    train(&mut lab, 40);
+    let seen = |lab: &Lab| {
+        [0, 1].map(|block| lab.attention("thee", block, 0).unwrap())
+    };
+    let before = seen(&lab);
+    let average = lab.trainer.average.as_mut().expect("a mean is kept");
+    let first = &mut average.model.blocks[0];
+    for linear in [&mut first.attention.proj, &mut first.mlp.down] {
+        linear.weight.fill(0.0);
+        linear.bias.fill(0.0);
+    }
+    let after = seen(&lab);
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1], after[1]);
+}
+
 #[test]
 fn tensors_have_their_names() {
     let lab = lab();
