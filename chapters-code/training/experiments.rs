@@ -2,11 +2,13 @@
 
 use std::error::Error;
 
+use double::embeddings::Embeddings;
 use double::gpt::Gpt;
 use double::tokenization::CharTokenizer;
 use double::training::{
     Batch, Gradients, ShardedGradients, TrainError, clip_grad_norm, split,
 };
+use ndarray::{ArrayRef, Dimension, s};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 use crate::first_model::{SONNETS, trained, trainer, untrained};
@@ -15,6 +17,51 @@ use crate::first_model::{SONNETS, trained, trainer, untrained};
 pub fn all() -> Result<(), Box<dyn Error>> {
     let (_, model, tokenizer) = trained()?;
     gradient_lengths(&model, &tokenizer)
+}
+
+/// How large the gradient of a weight usually is: the root of its mean square,
+/// over 200 batches and all weights of a part.
+pub fn scales(
+    model: &Gpt,
+    tokenizer: &CharTokenizer,
+    train: &[u16],
+) -> Result<(), Box<dyn Error>> {
+    println!("[scales]");
+    let (e, z) = (tokenizer.encode("e")?[0], tokenizer.encode("z")?[0]);
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut sums = [0.0; 6];
+    for _ in 0..200 {
+        let batch = Batch::random(train, 8, 32, &mut rng)?;
+        let (_, grad) = model.loss_and_grad(&batch.inputs, &batch.targets, 32);
+        let Embeddings { token, position } = &grad.embeddings;
+        let block = &grad.blocks[0];
+        let query = block.attention.qkv.weight.slice(s![.., ..32]);
+        let squares = [
+            mean_square(&grad.norm.bias),
+            mean_square(&token.row(e.into())),
+            mean_square(&token.row(z.into())),
+            mean_square(position),
+            mean_square(&block.mlp.up.weight),
+            mean_square(&query),
+        ];
+        sums.iter_mut().zip(squares).for_each(|(sum, x)| *sum += x / 200.0);
+    }
+    let names = [
+        "last norm, bias",
+        "token table, row of e",
+        "token table, row of z",
+        "position table",
+        "block 0, feed-forward up",
+        "block 0, queries",
+    ];
+    for (name, sum) in names.iter().zip(sums) {
+        println!("{name:<26}{:.5}", sum.sqrt());
+    }
+    Ok(())
+}
+
+fn mean_square<D: Dimension>(x: &ArrayRef<f64, D>) -> f64 {
+    x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64
 }
 
 /// How long a gradient is, while the model learns and by the size of a batch.
