@@ -13,10 +13,13 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 use crate::first_model::{SONNETS, trained, trainer, untrained};
 
-/// All of them, in the order of the page.
+/// Those on the trained model, in the order of the page.
 pub fn all() -> Result<(), Box<dyn Error>> {
     let (_, model, tokenizer) = trained()?;
-    gradient_lengths(&model, &tokenizer)
+    let ids = tokenizer.encode(SONNETS)?;
+    let (train, _) = split(&ids);
+    batch_size(&model, train)?;
+    gradient_lengths(train)
 }
 
 /// How large the gradient of a weight usually is: the root of its mean square,
@@ -64,14 +67,35 @@ fn mean_square<D: Dimension>(x: &ArrayRef<f64, D>) -> f64 {
     x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64
 }
 
-/// How long a gradient is, while the model learns and by the size of a batch.
-fn gradient_lengths(
-    trained: &Gpt,
-    tokenizer: &CharTokenizer,
-) -> Result<(), Box<dyn Error>> {
+/// How long the gradient of a batch is, by the number of its windows, and how
+/// much of that is noise: `mean of length² = G² + S/B`.
+fn batch_size(model: &Gpt, train: &[u16]) -> Result<(), Box<dyn Error>> {
+    println!("[batch size]");
+    println!("windows   length   √(G² + S/B)");
+    let mut gradients = ShardedGradients::new(4);
+    let sizes = [1, 8, 64, 512];
+    let mut squares = [0.0; 4];
+    for (square, windows) in squares.iter_mut().zip(sizes) {
+        for seed in 1..=21 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let batch = Batch::random(train, windows, 32, &mut rng)?;
+            let (_, grad) = gradients.compute(model, &batch);
+            *square += clip_grad_norm(grad, f64::INFINITY).powi(2) / 21.0;
+        }
+    }
+    let noise = (squares[0] - squares[3]) / (1.0 - 1.0 / 512.0); // S
+    let signal = squares[3] - noise / 512.0; // G²
+    for (square, windows) in squares.iter().zip(sizes) {
+        let law = (signal + noise / windows as f64).sqrt();
+        println!("{windows:>7}{:>9.2}{law:>14.2}", square.sqrt());
+    }
+    println!("G² = {signal:.2}, S = {noise:.1}, S/G² = {:.0}", noise / signal);
+    Ok(())
+}
+
+/// How long a gradient is while the model learns, and how often it's clipped.
+fn gradient_lengths(train: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("[gradient length]");
-    let ids = tokenizer.encode(SONNETS)?;
-    let (train, _) = split(&ids);
     let mut trainer = trainer(untrained(2)?, 2000, 1000)?;
     println!("     steps  median  longest  above one");
     for part in 0..5 {
@@ -84,19 +108,6 @@ fn gradient_lengths(
         println!(
             "{first:>4}–{last:>4}  {median:>7.2}  {longest:>7.2}  {above:>9}"
         );
-    }
-    println!("afterwards, by the windows in a batch:");
-    let mut gradients = ShardedGradients::new(4);
-    for windows in [1, 8, 64, 512] {
-        let lengths = (1..=21).map(|seed| {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let batch = Batch::random(train, windows, 32, &mut rng)?;
-            let (_, grad) = gradients.compute(trained, &batch);
-            Ok(clip_grad_norm(grad, f64::INFINITY))
-        });
-        let mut lengths = lengths.collect::<Result<Vec<f64>, TrainError>>()?;
-        lengths.sort_by(f64::total_cmp);
-        println!("{windows:>9}  {:>7.2}", lengths[10]);
     }
     Ok(())
 }

@@ -54,7 +54,8 @@ fn sgd(
         }
         let batch = Batch::random(train, 8, 32, &mut rng)?;
         let (_, grad) = model.loss_and_grad(&batch.inputs, &batch.targets, 32);
-        for (weights, grad) in model.tensors_mut().into_iter().zip(grad.tensors()) {
+        let tensors = model.tensors_mut().into_iter().zip(grad.tensors());
+        for (weights, grad) in tensors {
             for (w, g) in weights.data.iter_mut().zip(grad.data) {
                 *w -= 0.3 * g;
             }
@@ -255,11 +256,12 @@ fn noise(train: &[u16], validation: &[u16]) -> Result<(), Box<dyn Error>> {
         let squares = losses.iter().map(|x| (x - mean) * (x - mean));
         let spread = (squares.sum::<f64>() / 63.0).sqrt();
         println!(
-            "{batch_size:>2} windows: from {:.2} to {:.2}, spread {spread:.3}",
+            "{batch_size:>2} windows: {:.2} to {:.2}, standard deviation \
+             {spread:.3}",
             losses[0], losses[63],
         );
     }
-    println!("the whole split: {:.4}", evaluate(&model, validation)?);
+    println!("the whole set:   {:.4}", evaluate(&model, validation)?);
     println!("once more:       {:.4}", evaluate(&model, validation)?);
     Ok(())
 }

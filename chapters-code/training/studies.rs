@@ -26,7 +26,7 @@ pub fn run(name: &str) -> Outcome {
         "rates" => rates(train, validation),
         "batches" => batches(train, validation),
         "decay" => decay(&train[..TENTH], validation),
-        "dropout" => dropout(&train[..TENTH], validation),
+        "dropout" => dropout(train, validation),
         _ => Err("repairs, rates, batches, decay or dropout?".into()),
     }
 }
@@ -92,14 +92,12 @@ fn row(name: &str, losses: &[f64]) {
 /// From plain descent to the recipe, one repair after the other.
 fn repairs(train: &[u16], validation: &[u16]) -> Outcome {
     println!("{:<26}{:>8}{:>8}{:>8}    mean", "seed", 1, 2, 3);
-    for (name, momentum, rates) in [
-        ("SGD", 0.0, [0.1, 0.3, 1.0]),
-        ("SGD, momentum", 0.9, [0.1, 0.3, 1.0]),
-    ] {
+    for (name, momentum, rates) in
+        [("SGD", 0.0, [0.1, 0.3, 1.0]), ("SGD, momentum", 0.9, [0.1, 0.3, 1.0])]
+    {
         for lr in rates {
-            let losses = SEEDS.map(|seed| {
-                descend(lr, momentum, seed, train, validation)
-            });
+            let losses = SEEDS
+                .map(|seed| descend(lr, momentum, seed, train, validation));
             let losses = losses.into_iter().collect::<Outcome<Vec<f64>>>()?;
             row(&format!("{name}, rate {lr}"), &losses);
         }
@@ -194,15 +192,21 @@ fn decay(train: &[u16], validation: &[u16]) -> Outcome {
     for weight_decay in [0.0, 0.1, 1.0, 3.0] {
         let optimizer = AdamW { weight_decay, ..AdamW::default() };
         let config = TrainConfig { optimizer, ..full() };
-        overfit(&format!("decay {weight_decay}"), config, 0.0, [train, validation])?;
+        let name = format!("decay {weight_decay}");
+        overfit(&name, config, 0.0, [train, validation])?;
     }
     Ok(())
 }
 
-/// The same, by the part of what each block adds that is dropped.
+/// The same, and the whole training set, by dropout.
 fn dropout(train: &[u16], validation: &[u16]) -> Outcome {
     for p in [0.0, 0.1, 0.2] {
-        overfit(&format!("dropout {p}"), full(), p, [train, validation])?;
+        let name = format!("dropout {p}");
+        overfit(&name, full(), p, [&train[..TENTH], validation])?;
+    }
+    for p in [0.0, 0.1] {
+        let name = format!("the whole training set, dropout {p}");
+        overfit(&name, full(), p, [train, validation])?;
     }
     Ok(())
 }
@@ -251,7 +255,9 @@ struct Dropout {
     rng: ChaCha8Rng,
     grad: Option<Gpt>,
 }
+// ANCHOR_END: dropout
 
+// ANCHOR: dropout_compute
 impl Gradients for Dropout {
     fn compute(&mut self, model: &Gpt, batch: &Batch) -> (Float, &mut Gpt) {
         let Batch { inputs, targets, t } = batch;
@@ -287,7 +293,7 @@ impl Gradients for Dropout {
         (loss, grad)
     }
 }
-// ANCHOR_END: dropout
+// ANCHOR_END: dropout_compute
 
 type Matrix = ndarray::Array2<Float>;
 

@@ -31,7 +31,7 @@ const ALONG: &str =
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 60] = [
+const ELSEWHERE: [(&str, Why); 61] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -97,6 +97,16 @@ const ELSEWHERE: [(&str, Why); 60] = [
         ]),
     ),
     ("cargo run --example variants -- …", Recorded(&["studies/variants.txt"])),
+    (
+        "cargo run --example training -- …",
+        Recorded(&[
+            "studies/repairs.txt",
+            "studies/batches.txt",
+            "studies/rates.txt",
+            "studies/over-fitting.txt",
+            "studies/dropout.txt",
+        ]),
+    ),
     ("cargo run --example rungs", Recorded(&["training/rungs-sonnets.txt"])),
     ("cargo run --example context", Recorded(&["studies/context.txt"])),
     ("cargo microgpt average…", Recorded(&["training/averaged-weights.txt"])),
