@@ -55,7 +55,7 @@ fn thousand(n: usize) -> String {
 pub fn valley() -> String {
     let mut svg = Svg::new(
         720,
-        330,
+        352,
         "Three ways down a narrow valley, and down the same valley turned",
         "Left, long flat ellipses of equal height. Plain descent drops to the \
          floor at once and creeps along it; momentum swings from side to side \
@@ -94,16 +94,16 @@ pub fn valley() -> String {
             let way = descend(rule, angle, 60).into_iter().map(at);
             svg.line(&way.collect::<Vec<_>>(), colour, false);
         }
+        let (x, y) = at([1.0, 1.0]);
+        svg.dot(x, y, INK, false);
         svg.dot(middle, 185.0, ORANGE, true);
     }
     let [blue, green] = [BLUE, GREEN].map(|c| format!(" fill=\"{c}\""));
-    svg.text(185.0, 24.0, Align::Middle, "along the axes");
-    svg.text(535.0, 24.0, Align::Middle, "turned by 45°");
-    svg.rimmed(285.0, 210.0, Align::Middle, "", "plain descent");
-    svg.rimmed(176.0, 100.0, Align::End, &blue, "momentum");
-    svg.rimmed(262.0, 100.0, Align::Start, &green, "Adam");
-    svg.rimmed(470.0, 118.0, Align::End, &blue, "momentum");
-    svg.rimmed(630.0, 112.0, Align::Start, &green, "Adam");
+    svg.text(300.0, 24.0, Align::End, "plain descent");
+    svg.styled(360.0, 24.0, Align::Middle, &blue, "momentum");
+    svg.styled(420.0, 24.0, Align::Start, &green, "Adam");
+    svg.text(185.0, 345.0, Align::Middle, "along the axes");
+    svg.text(535.0, 345.0, Align::Middle, "turned by 45°");
     svg.finish()
 }
 
@@ -172,13 +172,14 @@ pub fn curve() -> String {
          loss, crosses it near step 600 and goes on falling; the validation \
          loss levels out.",
     );
-    let x_at = |step: f64| 90.0 + 0.37 * step;
+    let x_at = |step: f64| 114.0 + 0.353 * step;
     let y_at = |loss: f64| 370.0 - 120.0 * (loss - 1.25);
     for (name, loss) in sonnet_rungs() {
         if !["5-gram", "6-gram"].contains(&name) {
-            let ends = [(90.0, y_at(loss)), (x_at(1500.0), y_at(loss))];
+            let ends = [(x_at(0.0), y_at(loss)), (x_at(1500.0), y_at(loss))];
             svg.line(&ends, FAINT, false);
-            svg.text(82.0, y_at(loss) + 5.0, Align::End, name);
+            let label = format!("{name} {loss:.2}");
+            svg.text(106.0, y_at(loss) + 5.0, Align::End, &label);
         }
     }
     for step in [0, 150, 500, 1000, 1500] {
@@ -211,13 +212,8 @@ pub fn curve() -> String {
     ] {
         svg.rimmed(x_at(step), y_at(loss), Align::Start, "", name);
     }
-    svg.rimmed(
-        x_at(1490.0),
-        low + 42.0,
-        Align::End,
-        "",
-        "5. only training falls",
-    );
+    let name = "5. only the training loss falls";
+    svg.rimmed(x_at(1480.0), low + 24.0, Align::End, "", name);
     svg.finish()
 }
 
@@ -231,7 +227,7 @@ pub fn over_fitting() -> String {
          decay. All training losses fall; the validation losses turn upwards, \
          the later and the less the stronger the decay.",
     );
-    let x_at = |step: f64| 70.0 + 0.18 * step;
+    let x_at = |step: f64| 70.0 + 0.17 * step;
     let y_at = |loss: f64| 310.0 - 260.0 * (loss - 1.4);
     for loss in [1.5, 1.75, 2.0, 2.25, 2.5] {
         let ends = [(x_at(0.0), y_at(loss)), (x_at(3000.0), y_at(loss))];
@@ -242,7 +238,9 @@ pub fn over_fitting() -> String {
         svg.text(x_at(step as f64), 332.0, Align::Middle, &thousand(step));
     }
     svg.text(x_at(1500.0), 354.0, Align::Middle, "step");
-    for (name, colour) in [("0.1", ORANGE), ("1", BLUE), ("3", GREEN)] {
+    for (name, colour, apart) in
+        [("0.1", ORANGE, 0.0), ("1", BLUE, 4.0), ("3", GREEN, -6.0)]
+    {
         let head = format!("decay {name}; ");
         let rows: Vec<[f64; 3]> = OVER_FITTING
             .lines()
@@ -262,9 +260,10 @@ pub fn over_fitting() -> String {
                 .map(|row| (x_at(row[0]), y_at(row[column])))
                 .collect();
             svg.line(&curve, colour, column == 1);
-            let (x, y) = curve[curve.len() - 1];
+            let Some(&(x, y)) = curve.last() else { continue };
             let label = format!("{label} {name}");
-            svg.styled(x + 8.0, y + 5.0, Align::Start, &style, &label);
+            let y = y + 5.0 + if column == 2 { apart } else { 3.0 };
+            svg.styled(x + 8.0, y, Align::Start, &style, &label);
         }
     }
     svg.finish()
