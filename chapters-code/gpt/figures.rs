@@ -186,12 +186,12 @@ pub fn shares() -> String {
         250,
         "Shares of the parameters in three models",
         "Three bars of equal length, divided into token table, position table, \
-         attention, feed-forward and the rest. In the small model two thirds \
+         attention, feed-forward and the rest. In the standard model two thirds \
          are feed-forward; in GPT-2 almost a third is the token table.",
     );
     let models = [
         ("tiny", [2, 8, 6, 11]),
-        ("small", [4, 128, 64, 59]),
+        ("standard", [4, 128, 64, 59]),
         ("GPT-2", [12, 768, 1024, 50257]),
     ];
     let names = ["tokens", "positions", "attention", "feed-forward", "rest"];
@@ -199,7 +199,7 @@ pub fn shares() -> String {
     let strengths = [0.8, 0.35, 0.7, 0.7, 0.4];
     for (i, (name, [l, c, t, v])) in models.into_iter().enumerate() {
         let top = 44.0 + 66.0 * i as f64;
-        svg.text(70.0, top + 25.0, Align::End, name);
+        svg.text(76.0, top + 25.0, Align::End, name);
         let rest = l * 13 * c + 2 * c;
         let parts = [v * c, t * c, l * 4 * c * c, l * 8 * c * c, rest];
         let all: usize = parts.iter().sum();

@@ -7,7 +7,7 @@ use double::{Float, Matrix, gpt::*, orientation::*};
 use ndarray::{Axis, Dimension};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::{GPT_2, SMALL, TINY};
+use crate::{GPT_2, STANDARD, TINY};
 
 /// All of it, in the order of the page.
 pub fn all(ids: &[u16]) -> Result<(), Box<dyn Error>> {
@@ -32,7 +32,7 @@ fn new(sizes: GptConfig) -> Result<Gpt, Box<dyn Error>> {
 // ANCHOR: with_std
 /// A fresh model, its matrices scaled to another standard deviation.
 fn with_std(std: Float) -> Result<Gpt, Box<dyn Error>> {
-    let mut model = new(SMALL)?;
+    let mut model = new(STANDARD)?;
     for tensor in model.tensors_mut() {
         if tensor.shape.ndim() == 2 {
             tensor.data.iter_mut().for_each(|w| *w *= std / 0.02);
@@ -55,7 +55,7 @@ fn top(model: &Gpt, ids: &[u16]) -> Matrix {
 fn wrong_first_losses(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("[wrong first losses]");
     let (inputs, targets) = (&ids[..N], &ids[1..=N]);
-    let fresh = new(SMALL)?;
+    let fresh = new(STANDARD)?;
     let show = |what: &str, loss| println!("{what:<37}{loss:9.3}");
     show("as it should be", fresh.loss(inputs, targets, 64));
 
@@ -109,7 +109,7 @@ fn repeats(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     let mean = 1.0 / N as Float;
     let mut sums = [0.0; 4];
     for seed in 1..=12 {
-        let model = Gpt::new(SMALL, &mut ChaCha8Rng::seed_from_u64(seed))?;
+        let model = Gpt::new(STANDARD, &mut ChaCha8Rng::seed_from_u64(seed))?;
         let mut logits = model.logits(inputs, 64);
         sums[2] += cross_entropy(logits.clone(), targets, mean).0;
         for (mut z, &id) in logits.rows_mut().into_iter().zip(inputs) {
@@ -133,11 +133,10 @@ fn repeats(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-// ANCHOR: fan_in
 /// The mean square of what a fresh linear layer makes of inputs whose mean
 /// square is one.
 fn fan_in() {
-    println!("[fan-in]");
+    println!("[fan in]");
     println!("width   std 0.02   1/√width   std 1/√width");
     for c in [32, 128, 768] {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -150,7 +149,6 @@ fn fan_in() {
         println!("{c:<5}{fixed:11.3}{root:11.3}{scaled:15.3}");
     }
 }
-// ANCHOR_END: fan_in
 
 fn mean_square(x: &Matrix) -> Float {
     x.mapv(|x| x * x).mean().unwrap_or(0.0)
@@ -159,7 +157,7 @@ fn mean_square(x: &Matrix) -> Float {
 /// A fresh model whose projections into the stream are as large as all other
 /// matrices.
 fn flat_init(n_layer: usize) -> Result<Gpt, Box<dyn Error>> {
-    let mut model = new(GptConfig { n_layer, ..SMALL })?;
+    let mut model = new(GptConfig { n_layer, ..STANDARD })?;
     let root = (2.0 * n_layer as Float).sqrt();
     for block in &mut model.blocks {
         block.attention.proj.weight *= root;
@@ -174,7 +172,7 @@ fn stream(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("blocks  all weights 0.02  projections 0.02/√(2L)");
     for n_layer in [1, 2, 4, 8, 16] {
         let flat = top(&flat_init(n_layer)?, &ids[..N]);
-        let scaled = top(&new(GptConfig { n_layer, ..SMALL })?, &ids[..N]);
+        let scaled = top(&new(GptConfig { n_layer, ..STANDARD })?, &ids[..N]);
         let [flat, scaled] = [flat, scaled].map(|x| mean_square(&x));
         println!("{n_layer:>6}{flat:18.4}{scaled:24.4}");
     }
@@ -208,15 +206,19 @@ fn alike(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-// ANCHOR: parameters
 /// Where the parameters are.
 fn parameters() {
     println!("[parameters]");
-    println!("                tiny     small        GPT-2");
+    println!("                tiny  standard        GPT-2");
     let row = |what: &str, count: fn(GptConfig) -> usize| {
-        let [tiny, small, gpt_2] = [TINY, SMALL, GPT_2].map(count);
-        println!("{what:<12}{tiny:>8}{small:>10}{gpt_2:>13}");
+        let [tiny, standard, gpt_2] = [TINY, STANDARD, GPT_2].map(count);
+        println!("{what:<12}{tiny:>8}{standard:>10}{gpt_2:>13}");
     };
+    row("L", |size| size.n_layer);
+    row("C", |size| size.n_embd);
+    row("T", |size| size.block_size);
+    row("V", |size| size.vocab_size);
+    println!();
     row("tokens", |size| size.vocab_size * size.n_embd);
     row("positions", |size| size.block_size * size.n_embd);
     row("attention", |size| size.n_layer * 4 * size.n_embd * size.n_embd);
@@ -225,16 +227,14 @@ fn parameters() {
     row("norms", |size| (size.n_layer * 4 + 2) * size.n_embd);
     row("all", |size| size.checked_num_params().unwrap_or(0));
 }
-// ANCHOR_END: parameters
 
-// ANCHOR: memory
 /// What the caches of one window hold, in numbers.
 fn memory() {
     println!("[memory]");
-    println!("                 small         GPT-2");
+    println!("              standard         GPT-2");
     let row = |what: &str, count: fn(GptConfig) -> usize| {
-        let [small, gpt_2] = [SMALL, GPT_2].map(count);
-        println!("{what:<12}{small:>10}{gpt_2:>14}");
+        let [standard, gpt_2] = [STANDARD, GPT_2].map(count);
+        println!("{what:<12}{standard:>10}{gpt_2:>14}");
     };
     row("parameters", |size| size.checked_num_params().unwrap_or(0));
     row("blocks", |size| {
@@ -246,9 +246,7 @@ fn memory() {
     });
     row("logits", |size| size.block_size * size.vocab_size);
 }
-// ANCHOR_END: memory
 
-// ANCHOR: names
 /// The first and the last tensors of the list.
 fn names() -> Result<(), Box<dyn Error>> {
     println!("[names]");
@@ -268,4 +266,3 @@ fn names() -> Result<(), Box<dyn Error>> {
     println!("{} tensors, {} numbers", tensors.len(), model.num_params());
     Ok(())
 }
-// ANCHOR_END: names

@@ -36,7 +36,7 @@ const TINY: GptConfig = GptConfig {
 };
 
 /// The shape that `cargo run --example shakespeare` trains.
-const SMALL: GptConfig = GptConfig {
+const STANDARD: GptConfig = GptConfig {
     n_layer: 4,
     n_head: 4,
     n_embd: 128,
@@ -139,7 +139,6 @@ fn shaken() -> Result<Gpt, Box<dyn Error>> {
 const INPUTS: [u16; 6] = [3, 1, 4, 1, 5, 9];
 const TARGETS: [u16; 6] = [1, 4, 1, 5, 9, 2];
 
-// ANCHOR: two_tables
 /// The loss of a model whose look-up and whose head have a table each.
 fn loss_of_two_tables(look_up: &Gpt, head: &Matrix) -> Float {
     let (mut x, _) = look_up.embeddings.forward(&INPUTS, 6);
@@ -149,7 +148,6 @@ fn loss_of_two_tables(look_up: &Gpt, head: &Matrix) -> Float {
     let (x, _) = look_up.norm.forward(&x);
     cross_entropy(product(&x, &head.t()), &TARGETS, 1.0 / 6.0).0
 }
-// ANCHOR_END: two_tables
 
 // ANCHOR: tied_head
 /// The gradient of one row of the token table: through the head alone, through
@@ -184,7 +182,6 @@ fn tied_head() -> Result<(), Box<dyn Error>> {
 }
 // ANCHOR_END: tied_head
 
-// ANCHOR: measured
 /// The gradient of every tensor of `model`, measured.
 fn measured(model: &Gpt) -> Vec<Vec<Float>> {
     let mut moved = model.clone();
@@ -199,7 +196,6 @@ fn measured(model: &Gpt) -> Vec<Vec<Float>> {
     };
     (0..model.tensors().len()).map(measure).collect()
 }
-// ANCHOR_END: measured
 
 // ANCHOR: agree
 /// Whether a derived gradient is the measured one, up to 1e-7 of its largest
@@ -275,11 +271,10 @@ const MODELS: [(&str, Fault); 4] = [
     ("no blocks", blocks_are_not_learned),
 ];
 
-// ANCHOR: descend
 /// Four hundred steps of gradient descent on eight batches, the gradient
 /// spoiled before each; the training loss at every hundredth.
 fn descend(ids: &[u16], spoil: Fault) -> Result<Vec<Float>, Box<dyn Error>> {
-    let sizes = GptConfig { n_layer: 2, n_head: 2, n_embd: 32, ..SMALL };
+    let sizes = GptConfig { n_layer: 2, n_head: 2, n_embd: 32, ..STANDARD };
     let mut model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
     let mut losses = Vec::new();
     for step in 0..=400 {
@@ -296,7 +291,6 @@ fn descend(ids: &[u16], spoil: Fault) -> Result<Vec<Float>, Box<dyn Error>> {
     }
     Ok(losses)
 }
-// ANCHOR_END: descend
 
 /// Four models as they train, without a word about what is wrong with three.
 fn four_models(ids: &[u16]) -> Result<Vec<Vec<Float>>, Box<dyn Error>> {
