@@ -7,16 +7,20 @@ use double::{Float, Matrix, gpt::*, orientation::*};
 use ndarray::{Axis, Dimension};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::{GPT_2, STANDARD, TINY};
+use crate::{GPT_2, STANDARD, TINY, recorded};
 
 /// All of it, in the order of the page.
 pub fn all(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     wrong_first_losses(ids)?;
     first_loss(ids)?;
     repeats(ids)?;
+    let faults = ["right", "late-mask", "no-mask", "unshifted-targets"];
+    recorded("leaks", &faults);
     fan_in();
+    recorded("other sizes", &["right", "init-0.002", "init-0.2"]);
     stream(ids)?;
     alike(ids)?;
+    recorded("without the root", &["right-8", "flat-init-8"]);
     parameters();
     memory();
     names()
@@ -56,7 +60,7 @@ fn wrong_first_losses(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("[wrong first losses]");
     let (inputs, targets) = (&ids[..N], &ids[1..=N]);
     let fresh = new(STANDARD)?;
-    let show = |what: &str, loss| println!("{what:<37}{loss:9.3}");
+    let show = |what: &str, loss| println!("{what:<26}{loss:9.3}");
     show("as it should be", fresh.loss(inputs, targets, 64));
 
     let mut model = fresh.clone();
@@ -75,9 +79,7 @@ fn wrong_first_losses(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     let head = Matrix::from_shape_simple_fn((59, 128), draw);
     let (x, _) = fresh.norm.forward(&x);
     let logits = product(&x, &head.t());
-    show("a head of its own, from nn.Linear", {
-        cross_entropy(logits, targets, mean).0
-    });
+    show("a head from nn.Linear", { cross_entropy(logits, targets, mean).0 });
     show("the inputs as targets", fresh.loss(inputs, inputs, 64));
     let logits = fresh.logits(inputs, 64);
     show("the sum, not the mean", cross_entropy(logits, targets, 1.0).0);

@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tied_head()?;
     check()?;
     four_gradients(&losses)?;
+    recorded("longer runs", &["right", "silent-attention", "head-only"]);
     fresh::all(&ids)
 }
 
@@ -330,4 +331,17 @@ fn four_gradients(losses: &[Vec<Float>]) -> Result<(), Box<dyn Error>> {
     }
     println!("of 28 tensors");
     Ok(())
+}
+
+const VARIANTS: &str = include_str!("../../book/records/studies/variants.txt");
+
+/// Rows from the record of longer runs, `cargo run --example variants`.
+fn recorded(section: &str, names: &[&str]) {
+    println!("[{section}]");
+    for line in VARIANTS.lines() {
+        let name = line.split_whitespace().next().unwrap_or("");
+        if name == "experiment" || names.contains(&name) {
+            println!("{line}");
+        }
+    }
 }
