@@ -216,10 +216,10 @@ fn parameters() {
         let [tiny, standard, gpt_2] = [TINY, STANDARD, GPT_2].map(count);
         println!("{what:<12}{tiny:>8}{standard:>10}{gpt_2:>13}");
     };
-    row("L", |size| size.n_layer);
-    row("C", |size| size.n_embd);
-    row("T", |size| size.block_size);
-    row("V", |size| size.vocab_size);
+    row("blocks L", |size| size.n_layer);
+    row("width C", |size| size.n_embd);
+    row("context T", |size| size.block_size);
+    row("vocabulary V", |size| size.vocab_size);
     println!();
     row("tokens", |size| size.vocab_size * size.n_embd);
     row("positions", |size| size.block_size * size.n_embd);
