@@ -23,6 +23,7 @@ mod generation;
 #[path = "../gpt/figures.rs"]
 mod gpt;
 mod performance;
+mod scale;
 #[path = "../scalar_autograd/figures.rs"]
 mod scalar_autograd;
 #[path = "../training/figures.rs"]
@@ -70,6 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("tokens", embeddings::tokens(tables, &tokenizer)),
         ("scatter", embeddings::scatter(&tokenizer)),
         ("scaling", performance::scaling()),
+        ("scale", broad(scale::scale())),
         ("attention", broad(transformer_block::attention(&after, &tokenizer))),
         ("heads", broad(transformer_block::heads(&after, &tokenizer))),
         ("gelu", transformer_block::gelu_curves()),
