@@ -125,7 +125,6 @@ fn which_root() {
 }
 // ANCHOR_END: which_root
 
-// ANCHOR: untrained_scores
 /// The standard deviation of a score in an untrained model: `C·s²·√D` without
 /// the root, `C·s²` with it, for parameters from `N(0, s²)`.
 fn untrained_scores() {
@@ -147,9 +146,7 @@ fn untrained_scores() {
         println!("{c:4}{d:5}{expected:13.2}{measured:10.2}{scaled:12.3}");
     }
 }
-// ANCHOR_END: untrained_scores
 
-// ANCHOR: masks
 /// Masking before the softmax, after it, and after it with the rows rescaled.
 fn masks() {
     println!("[mask]");
@@ -164,22 +161,21 @@ fn masks() {
     println!("after:     {:.3?}, sum {left:.3}", &after[..2]);
     println!("rescaled:  {rescaled:.3?}");
 }
-// ANCHOR_END: masks
 
 // ANCHOR: two_positions
-/// Backpropagation through attention of one query to two positions, `D = 1`.
+/// Backpropagation through attention from one query to two positions.
 fn two_positions() {
     println!("[two positions]");
     let (q, k, v) = (1.0, [0.0, Float::ln(3.0)], [0.0, 4.0]);
     let mut p = k.map(|k_j| q * k_j);
     softmax(&mut p);
-    println!("A = {p:.2?}, y = {:.2}", dot(&p, &v));
+    println!("p = {p:.2?}, y = {:.2}", dot(&p, &v));
     let dy = 1.0;
-    let (dv, da) = (p.map(|p_j| dy * p_j), v.map(|v_j| dy * v_j));
-    let mean = dot(&p, &da);
-    let ds = [p[0] * (da[0] - mean), p[1] * (da[1] - mean)];
+    let (dv, dp) = (p.map(|p_j| dy * p_j), v.map(|v_j| dy * v_j));
+    let mean = dot(&p, &dp);
+    let ds = [p[0] * (dp[0] - mean), p[1] * (dp[1] - mean)];
     let (dq, dk) = (dot(&ds, &k), ds.map(|ds_j| q * ds_j));
-    println!("dA = {da:.2?}, their mean {mean:.2}, dS = {ds:.2?}");
+    println!("dp = {dp:.2?}, their mean {mean:.2}, ds = {ds:.2?}");
     println!("derived:  dq = {dq:.4}, dk = {dk:.4?}, dv = {dv:.4?}");
     let start = [q, k[0], k[1], v[0], v[1]];
     let slope = numerical_gradient(&start, 1e-5, |x| {
@@ -229,7 +225,6 @@ fn attention_check(rng: &mut ChaCha8Rng) {
     println!("largest difference below 1e-8: {}", close(&dx, &measured));
 }
 
-// ANCHOR: symmetries
 /// Changes of the parameters that change no output, each beside one that does.
 fn symmetries() {
     println!("[symmetries]");
@@ -255,7 +250,6 @@ fn symmetries() {
     });
     change("swap the heads, in qkv only", swap_heads);
 }
-// ANCHOR_END: symmetries
 
 /// Adds 3 to some biases of `qkv`.
 fn add_3(layer: &mut CausalSelfAttention, columns: Range<usize>) {
