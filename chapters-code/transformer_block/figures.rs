@@ -13,7 +13,7 @@ use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The line that the pictures of attention look at.
-const LINE: &str = "Shall I compare thee";
+pub const LINE: &str = "Shall I compare thee";
 
 /// Scores, and weights, of every head for [`LINE`], block by block.
 pub fn scores_and_weights(
@@ -73,7 +73,7 @@ pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
         "Four rows of four tables of squares, a row of tables for each head, a \
          row of squares for each query and a column for each key: all dot \
          products; the same divided by the root of the head's width; the same \
-         with the upper right half removed; the weights after the softmax.",
+         with the upper right half hatched; the weights after the softmax.",
     );
     let block = &model.blocks[0].attention;
     let root = (model.norm.weight.len() as f64 / block.n_head as f64).sqrt();
@@ -101,6 +101,9 @@ pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
         {
             let left = 54.0 + 230.0 * i as f64;
             line_by_line(&mut svg, left, top, 10.4, values);
+            if i >= 2 {
+                svg.hatch_future([left, top], 10.4, LINE.len(), 1);
+            }
             if head == 0 {
                 svg.styled(left + 104.0, 40.0, Align::Middle, large, name);
             }
@@ -129,6 +132,7 @@ pub fn heads(model: &Gpt, tokenizer: &CharTokenizer) -> String {
         let left = 90.0 + 310.0 * (i % 2) as f64;
         let top = 50.0 + 275.0 * (i / 2) as f64;
         line_by_line(&mut svg, left, top, 11.5, weights);
+        svg.hatch_future([left, top], 11.5, LINE.len(), 1);
         let name = format!("block {}, head {}", i / 2, i % 2);
         svg.text(left + 115.0, top - 24.0, Align::Middle, &name);
     }
