@@ -31,7 +31,7 @@ const BRANCHES: [Branch; 2] = [
         boxes: [
             ("LayerNorm", "γ, β [C]"),
             ("qkv", "[C, 3C]"),
-            ("heads", "no tensors"),
+            ("heads", "no weights"),
             ("proj", "[C, C]"),
         ],
         shapes: ["[N, C]", "[N, 3C]", "[N, C]"],
@@ -41,7 +41,7 @@ const BRANCHES: [Branch; 2] = [
         boxes: [
             ("LayerNorm", "γ, β [C]"),
             ("up", "[C, 4C]"),
-            ("GELU", "no tensors"),
+            ("GELU", "no weights"),
             ("down", "[4C, C]"),
         ],
         shapes: ["[N, C]", "[N, 4C]", "[N, 4C]"],
@@ -242,7 +242,7 @@ pub fn causal_mask() -> String {
         [0.0, 2.0, 1.0, 4.0],
         [1.0, 0.0, 3.0, 2.0]
     ];
-    table_of_four(&mut svg, "scores Q·Kᵀ/√D", 36.0, &scores);
+    table_of_four(&mut svg, "scores q·kᵀ/√D", 36.0, &scores);
     table_of_four(
         &mut svg,
         "the future is struck out",
@@ -326,10 +326,10 @@ const STEPS: [Step; 6] = [
         backward: ["dW += xᵀ·dqkv", "dx = dqkv·Wᵀ"],
     },
     Step {
-        forward: "S = Q·Kᵀ/√D",
+        forward: "S = q·kᵀ/√D",
         shape: "[T, T]",
-        kept: "Q, K",
-        backward: ["dQ = dS·K/√D", "dK = dSᵀ·Q/√D"],
+        kept: "q, k",
+        backward: ["dq = dS·k/√D", "dk = dSᵀ·q/√D"],
     },
     Step {
         forward: "A = causal softmax(S)",
@@ -338,22 +338,22 @@ const STEPS: [Step; 6] = [
         backward: ["dS = A∘(dA − ⟨A, dA⟩)", ""],
     },
     Step {
-        forward: "Y = A·V",
+        forward: "y = A·v",
         shape: "[T, D]",
-        kept: "A, V",
-        backward: ["dA = dY·Vᵀ", "dV = Aᵀ·dY"],
+        kept: "A, v",
+        backward: ["dA = dy·vᵀ", "dv = Aᵀ·dy"],
     },
     Step {
         forward: "heads side by side",
         shape: "[N, C]",
         kept: "",
-        backward: ["each head takes", "its D columns of dY"],
+        backward: ["each head takes", "its D columns of dy"],
     },
     Step {
-        forward: "y = Y·W + b (proj)",
+        forward: "out = y·W + b (proj)",
         shape: "[N, C]",
-        kept: "Y",
-        backward: ["dW += Yᵀ·dy", "dY = dy·Wᵀ"],
+        kept: "y",
+        backward: ["dW += yᵀ·dout", "dy = dout·Wᵀ"],
     },
 ];
 
@@ -366,8 +366,8 @@ pub fn graph() -> String {
         "Six boxes at the left, from top to bottom: qkv, scores, softmax, \
          weighted values, heads side by side, proj. Six boxes at the right \
          hold the backward step of each, joined from bottom to top by dashed \
-         arrows. Between them an arrow for each value that is kept: x, Q and \
-         K, A, A and V, Y. The values go past two steps at the left, and \
+         arrows. Between them an arrow for each value that is kept: x, q and \
+         k, A, A and v, y. The values go past two steps at the left, and \
          their gradient goes past the same two at the right.",
     );
     for (x, name) in [(190.0, "forward"), (360.0, "kept"), (530.0, "backward")]
@@ -376,15 +376,15 @@ pub fn graph() -> String {
     }
     for (i, step) in STEPS.iter().enumerate() {
         pair(&mut svg, i, step);
-        let (bottom, name) = (step_top(i), ["x", "", "S", "A", "Y", "Y"][i]);
+        let (bottom, name) = (step_top(i), ["x", "", "S", "A", "y", "y"][i]);
         if i == 1 {
-            between(&mut svg, bottom, [160.0, 500.0], BLUE, "Q");
-            between(&mut svg, bottom, [220.0, 560.0], ORANGE, "K");
+            between(&mut svg, bottom, [160.0, 500.0], BLUE, "q");
+            between(&mut svg, bottom, [220.0, 560.0], ORANGE, "k");
         } else {
             between(&mut svg, bottom, [190.0, 530.0], INK, name);
         }
     }
-    between(&mut svg, step_top(6), [190.0, 530.0], INK, "y");
+    between(&mut svg, step_top(6), [190.0, 530.0], INK, "out");
     past_two_steps(&mut svg);
     svg.finish()
 }
@@ -439,6 +439,6 @@ fn past_two_steps(svg: &mut Svg) {
     svg.arrow(&up, GREEN, true);
     let middle = (top + bottom) / 2.0;
     let style = format!("{MONOSPACE}{GREEN_TEXT}");
-    svg.styled(32.0, middle, Align::End, &style, "V");
-    svg.styled(688.0, middle, Align::Start, &style, "dV");
+    svg.styled(32.0, middle, Align::End, &style, "v");
+    svg.styled(688.0, middle, Align::Start, &style, "dv");
 }

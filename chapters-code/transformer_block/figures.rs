@@ -91,8 +91,8 @@ pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
         }
         let top = 78.0 + 246.0 * head as f64;
         for (i, (name, values)) in [
-            ("Q·Kᵀ", &products),
-            ("Q·Kᵀ/√D", &scores),
+            ("q·kᵀ", &products),
+            ("q·kᵀ/√D", &scores),
             ("masked", &masked),
             ("softmax", weights),
         ]
