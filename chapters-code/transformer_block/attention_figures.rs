@@ -4,7 +4,6 @@
 use super::svg::*;
 use double::Matrix;
 use double::orientation::{rows_mut, softmax};
-use ndarray::array;
 
 const BOLD: &str = " font-weight=\"600\"";
 const MONOSPACE: &str = " font-family=\"monospace\"";
@@ -144,7 +143,7 @@ pub fn qkv_layout() -> String {
 
 /// Where the table of [`qkv_layout`] begins, how wide the columns of a head are
 /// and how high the rows of a window.
-const QKV: [f64; 4] = [72.0, 92.0, 50.0, 96.0];
+const QKV: [f64; 4] = [74.0, 92.0, 50.0, 96.0];
 
 /// The left part of [`qkv_layout`].
 fn qkv(svg: &mut Svg) {
@@ -162,8 +161,8 @@ fn qkv(svg: &mut Svg) {
         svg.frame([x, top, 2.0 * d, 2.0 * t], INK);
     }
     for (y, name) in [(top, "window 0"), (top + t, "window 1")] {
-        svg.text(left - 8.0, y + 44.0, Align::End, name);
-        svg.text(left - 8.0, y + 62.0, Align::End, "T rows");
+        svg.text(left - 6.0, y + 44.0, Align::End, name);
+        svg.text(left - 6.0, y + 62.0, Align::End, "T rows");
         svg.line(&[(left, y), (left + 6.0 * d, y)], INK, false);
     }
 }
@@ -225,6 +224,14 @@ fn tiles(svg: &mut Svg, left: f64, top: f64, side: f64) {
     }
 }
 
+/// Small scores for [`causal_mask`], a row for each query.
+const SCORES: [[f64; 4]; 4] = [
+    [1.0, 3.0, 0.0, 2.0],
+    [2.0, 1.0, 5.0, 0.0],
+    [0.0, 2.0, 1.0, 4.0],
+    [1.0, 0.0, 3.0, 2.0],
+];
+
 /// The causal mask on four tokens: scores, what is struck, weights.
 pub fn causal_mask() -> String {
     let mut svg = Svg::new(
@@ -236,13 +243,8 @@ pub fn causal_mask() -> String {
          weights, in which every row is a softmax of what was left and adds \
          up to one.",
     );
-    let scores = array![
-        [1.0, 3.0, 0.0, 2.0],
-        [2.0, 1.0, 5.0, 0.0],
-        [0.0, 2.0, 1.0, 4.0],
-        [1.0, 0.0, 3.0, 2.0]
-    ];
-    table_of_four(&mut svg, "scores q·kᵀ/√D", 36.0, &scores);
+    let scores = Matrix::from(SCORES.to_vec());
+    table_of_four(&mut svg, "scores Q·Kᵀ/√D", 36.0, &scores);
     table_of_four(
         &mut svg,
         "the future is struck out",
@@ -326,10 +328,10 @@ const STEPS: [Step; 6] = [
         backward: ["dW += xᵀ·dqkv", "dx = dqkv·Wᵀ"],
     },
     Step {
-        forward: "S = q·kᵀ/√D",
+        forward: "S = Q·Kᵀ/√D",
         shape: "[T, T]",
-        kept: "q, k",
-        backward: ["dq = dS·k/√D", "dk = dSᵀ·q/√D"],
+        kept: "Q, K",
+        backward: ["dQ = dS·K/√D", "dK = dSᵀ·Q/√D"],
     },
     Step {
         forward: "A = causal softmax(S)",
@@ -338,22 +340,22 @@ const STEPS: [Step; 6] = [
         backward: ["dS = A∘(dA − ⟨A, dA⟩)", ""],
     },
     Step {
-        forward: "y = A·v",
+        forward: "Y = A·V",
         shape: "[T, D]",
-        kept: "A, v",
-        backward: ["dA = dy·vᵀ", "dv = Aᵀ·dy"],
+        kept: "A, V",
+        backward: ["dA = dY·Vᵀ", "dV = Aᵀ·dY"],
     },
     Step {
         forward: "heads side by side",
         shape: "[N, C]",
         kept: "",
-        backward: ["each head takes", "its D columns of dy"],
+        backward: ["each head takes", "its D columns of dY"],
     },
     Step {
-        forward: "out = y·W + b (proj)",
+        forward: "out = Y·W + b (proj)",
         shape: "[N, C]",
-        kept: "y",
-        backward: ["dW += yᵀ·dout", "dy = dout·Wᵀ"],
+        kept: "Y",
+        backward: ["dW += Yᵀ·dout", "dY = dout·Wᵀ"],
     },
 ];
 
@@ -366,8 +368,8 @@ pub fn graph() -> String {
         "Six boxes at the left, from top to bottom: qkv, scores, softmax, \
          weighted values, heads side by side, proj. Six boxes at the right \
          hold the backward step of each, joined from bottom to top by dashed \
-         arrows. Between them an arrow for each value that is kept: x, q and \
-         k, A, A and v, y. The values go past two steps at the left, and \
+         arrows. Between them an arrow for each value that is kept: x, Q and \
+         K, A, A and V, Y. The values go past two steps at the left, and \
          their gradient goes past the same two at the right.",
     );
     for (x, name) in [(190.0, "forward"), (360.0, "kept"), (530.0, "backward")]
@@ -376,15 +378,14 @@ pub fn graph() -> String {
     }
     for (i, step) in STEPS.iter().enumerate() {
         pair(&mut svg, i, step);
-        let (bottom, name) = (step_top(i), ["x", "", "S", "A", "y", "y"][i]);
-        if i == 1 {
-            between(&mut svg, bottom, [160.0, 500.0], BLUE, "q");
-            between(&mut svg, bottom, [220.0, 560.0], ORANGE, "k");
-        } else {
-            between(&mut svg, bottom, [190.0, 530.0], INK, name);
-        }
     }
-    between(&mut svg, step_top(6), [190.0, 530.0], INK, "out");
+    for (i, name) in
+        [(0, "x"), (2, "S"), (3, "A"), (4, "Y"), (5, "Y"), (6, "out")]
+    {
+        between(&mut svg, step_top(i), [190.0, 530.0], INK, name);
+    }
+    between(&mut svg, step_top(1), [160.0, 500.0], BLUE, "Q");
+    between(&mut svg, step_top(1), [220.0, 560.0], ORANGE, "K");
     past_two_steps(&mut svg);
     svg.finish()
 }
@@ -439,6 +440,6 @@ fn past_two_steps(svg: &mut Svg) {
     svg.arrow(&up, GREEN, true);
     let middle = (top + bottom) / 2.0;
     let style = format!("{MONOSPACE}{GREEN_TEXT}");
-    svg.styled(32.0, middle, Align::End, &style, "v");
-    svg.styled(688.0, middle, Align::Start, &style, "dv");
+    svg.styled(32.0, middle, Align::End, &style, "V");
+    svg.styled(688.0, middle, Align::Start, &style, "dV");
 }
