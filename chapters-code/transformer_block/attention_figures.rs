@@ -30,7 +30,7 @@ const BRANCHES: [Branch; 2] = [
         boxes: [
             ("LayerNorm", "γ, β [C]"),
             ("qkv", "[C, 3C]"),
-            ("heads", "no weights"),
+            ("heads", "no tensors"),
             ("proj", "[C, C]"),
         ],
         shapes: ["[N, C]", "[N, 3C]", "[N, C]"],
@@ -40,7 +40,7 @@ const BRANCHES: [Branch; 2] = [
         boxes: [
             ("LayerNorm", "γ, β [C]"),
             ("up", "[C, 4C]"),
-            ("GELU", "no weights"),
+            ("GELU", "no tensors"),
             ("down", "[4C, C]"),
         ],
         shapes: ["[N, C]", "[N, 4C]", "[N, 4C]"],
@@ -352,10 +352,10 @@ const STEPS: [Step; 6] = [
         backward: ["each head takes", "its D columns of dY"],
     },
     Step {
-        forward: "out = Y·W + b (proj)",
+        forward: "y = Y·W + b (proj)",
         shape: "[N, C]",
         kept: "Y",
-        backward: ["dW += Yᵀ·dout", "dY = dout·Wᵀ"],
+        backward: ["dW += Yᵀ·dy", "dY = dy·Wᵀ"],
     },
 ];
 
@@ -380,7 +380,7 @@ pub fn graph() -> String {
         pair(&mut svg, i, step);
     }
     for (i, name) in
-        [(0, "x"), (2, "S"), (3, "A"), (4, "Y"), (5, "Y"), (6, "out")]
+        [(0, "x"), (2, "S"), (3, "A"), (4, "Y"), (5, "Y"), (6, "y")]
     {
         between(&mut svg, step_top(i), [190.0, 530.0], INK, name);
     }
