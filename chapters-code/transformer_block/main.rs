@@ -228,7 +228,7 @@ fn attention_check(rng: &mut ChaCha8Rng) {
 /// Changes of the parameters that change no output, each beside one that does.
 fn symmetries() {
     println!("[symmetries]");
-    println!("                                   largest change of y");
+    println!("{:>48}", "largest change of y");
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let mut layer = CausalSelfAttention::new(4, 2, 1.0, &mut rng);
     layer.qkv.weight = normal((4, 12), 1.0, &mut rng);
