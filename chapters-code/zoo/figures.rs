@@ -15,8 +15,9 @@ pub fn zoo() -> String {
     multiples(
         "Twenty-four mistakes and their loss curves",
         "A panel for each mistake: validation loss over 2,000 steps, dashed for \
-         the right code and solid for the mistake. In ten of them the two \
-         curves can hardly be told apart.",
+         the right code and solid for the mistake. Three are in code that such \
+         a run does not reach; in seven of the others the two curves end \
+         within 0.03 nats of each other.",
         &pairs,
     )
 }
