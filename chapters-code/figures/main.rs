@@ -30,6 +30,7 @@ mod generation;
 #[path = "../gpt/figures.rs"]
 mod gpt;
 mod performance;
+mod scale;
 #[path = "../scalar_autograd/figures.rs"]
 mod scalar_autograd;
 #[path = "../training/figures.rs"]
@@ -77,6 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("tokens", embeddings::tokens(tables, &tokenizer)),
         ("scatter", embeddings::scatter(&tokenizer)),
         ("scaling", performance::scaling()),
+        ("scale", broad(scale::scale())),
         ("attention", broad(transformer_block::attention(&after, &tokenizer))),
         ("heads", broad(transformer_block::heads(&after, &tokenizer))),
         ("attention-touch", heads_figures::touch(&after, &tokenizer)),
