@@ -26,7 +26,7 @@ const H: Float = 1e-5;
 
 /// The shapes `(B, T, C, H)` that attention and blocks are checked at: one
 /// head, one position, one window, the general case, as many heads as numbers,
-/// and windows long enough to be worked on in two blocks and in three.
+/// and windows long enough to be worked on in three tiles and in five.
 const SHAPES: [(usize, usize, usize, usize); 7] = [
     (1, 4, 4, 1),
     (3, 1, 6, 2),

@@ -13,7 +13,7 @@ use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The line that the pictures of attention look at.
-const LINE: &str = "Shall I compare thee";
+pub const LINE: &str = "Shall I compare thee";
 
 /// Scores, and weights, of every head for [`LINE`], block by block.
 pub fn scores_and_weights(
@@ -46,91 +46,86 @@ pub fn scores_and_weights(
     heads
 }
 
-/// A table of [`LINE`] against itself, with its characters at two sides.
-pub fn line_by_line(
-    svg: &mut Svg,
-    left: f64,
-    top: f64,
-    cell: f64,
-    values: &Matrix,
-) {
-    svg.heat(left, top, [cell, cell], values);
-    let style = " font-family=\"monospace\" font-size=\"11\"";
-    for (i, c) in LINE.chars().enumerate() {
-        let along = (i as f64 + 0.5) * cell;
-        let c = visible(c);
-        svg.styled(left - 8.0, top + along + 3.0, Align::Middle, style, &c);
-        svg.styled(left + along, top - 5.0, Align::Middle, style, &c);
-    }
-}
-
 /// Every head, a row each: products, scaled, without the future, weights.
 pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
     let mut svg = Svg::new(
-        960,
-        1054,
+        720,
+        720,
         "A line of verse in four heads, from products to weights",
         "Four rows of four tables of squares, a row of tables for each head, a \
          row of squares for each query and a column for each key: all dot \
          products; the same divided by the root of the head's width; the same \
-         with the upper right half removed; the weights after the softmax.",
+         with the upper right half hatched; the weights after the softmax.",
     );
-    let block = &model.blocks[0].attention;
-    let root = (model.norm.weight.len() as f64 / block.n_head as f64).sqrt();
-    let large = " font-size=\"18\"";
+    for (i, name) in
+        ["Q·Kᵀ", "Q·Kᵀ/√D", "masked", "softmax"].into_iter().enumerate()
+    {
+        svg.text(110.0 + 174.0 * i as f64, 16.0, Align::Middle, name);
+    }
+    let GptConfig { n_head, n_embd, .. } = model.config();
+    let root = ((n_embd / n_head) as f64).sqrt();
     let heads = scores_and_weights(model, tokenizer);
-    for (head, (scores, weights)) in heads.iter().enumerate() {
-        let products = scores * root;
-        let largest = products.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
-        let (products, scores) = (products / largest, scores / largest);
-        let mut masked = scores.clone();
-        for ((i, j), score) in masked.indexed_iter_mut() {
-            if j > i {
-                *score = 0.0;
-            }
-        }
-        let top = 78.0 + 246.0 * head as f64;
-        for (i, (name, values)) in [
-            ("q·kᵀ", &products),
-            ("q·kᵀ/√D", &scores),
-            ("masked", &masked),
-            ("softmax", weights),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            let left = 54.0 + 230.0 * i as f64;
-            line_by_line(&mut svg, left, top, 10.4, values);
-            if head == 0 {
-                svg.styled(left + 104.0, 40.0, Align::Middle, large, name);
-            }
-        }
-        let (n_head, y) = (block.n_head, top + 104.0);
-        let name = format!("block {}, head {}", head / n_head, head % n_head);
-        svg.push(format_args!(
-            "<text x=\"24\" y=\"{y:.0}\" text-anchor=\"middle\"{large} \
-             transform=\"rotate(-90 24 {y:.0})\">{name}</text>"
-        ));
+    for (i, (scores, weights)) in heads.iter().enumerate() {
+        let top = 28.0 + 174.0 * i as f64;
+        let name = format!("block {}, head {}", i / n_head, i % n_head);
+        stages(&mut svg, top, &name, &(scores * root), root, weights);
     }
     svg.finish()
 }
 
-/// The weights of all heads.
+/// One head's row of [`attention`].
+fn stages(
+    svg: &mut Svg,
+    top: f64,
+    name: &str,
+    products: &Matrix,
+    root: f64,
+    weights: &Matrix,
+) {
+    let (cell, n) = (8.0, LINE.len());
+    let largest = products.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+    let products = products / largest;
+    let scores = &products / root;
+    let masked = Matrix::from_shape_fn((n, n), |(i, j)| {
+        if j <= i { scores[[i, j]] } else { 0.0 }
+    });
+    let tables = [&products, &scores, &masked, weights];
+    for (i, values) in tables.into_iter().enumerate() {
+        let left = 30.0 + 174.0 * i as f64;
+        svg.heat(left, top, [cell, cell], values);
+        if i >= 2 {
+            svg.hatch_future([left, top], cell, n, 1);
+        }
+    }
+    let (x, y) = (17.0, top + 80.0);
+    let turned = format!(" transform=\"rotate(-90 {x} {y})\"");
+    svg.styled(x, y, Align::Middle, &turned, name);
+}
+
+/// The weights of all heads, with the line's characters at two sides.
 pub fn heads(model: &Gpt, tokenizer: &CharTokenizer) -> String {
     let mut svg = Svg::new(
         720,
-        560,
+        730,
         "The weights of four heads for one line of verse",
         "Four tables of squares, two heads in each of two blocks; each row \
          shows where the character at its left looks. No two are alike.",
     );
-    let heads = scores_and_weights(model, tokenizer);
-    for (i, (_, weights)) in heads.iter().enumerate() {
-        let left = 90.0 + 310.0 * (i % 2) as f64;
-        let top = 50.0 + 275.0 * (i / 2) as f64;
-        line_by_line(&mut svg, left, top, 11.5, weights);
+    let (cell, half) = (15.0, 150.0);
+    for (i, (_, weights)) in
+        scores_and_weights(model, tokenizer).iter().enumerate()
+    {
+        let left = 44.0 + 362.0 * (i % 2) as f64;
+        let top = 52.0 + 370.0 * (i / 2) as f64;
         let name = format!("block {}, head {}", i / 2, i % 2);
-        svg.text(left + 115.0, top - 24.0, Align::Middle, &name);
+        svg.text(left + half, top - 30.0, Align::Middle, &name);
+        svg.heat(left, top, [cell, cell], weights);
+        svg.hatch_future([left, top], cell, LINE.len(), 1);
+        for (j, c) in LINE.chars().map(visible).enumerate() {
+            let along = (j as f64 + 0.5) * cell;
+            svg.code(left - 11.0, top + along + 4.0, Align::Middle, &c);
+            svg.code(left + along, top - 7.0, Align::Middle, &c);
+        }
     }
     svg.finish()
 }

@@ -1,10 +1,12 @@
-//! Chapter 4. Positions exchange information, and each thinks for itself; and
-//! the way back through all of it.
+//! Chapter 4. Positions exchange information, and each works on what it has
+//! read; and backpropagation through all of it.
+
+use std::ops::Range;
 
 use double::{
     Float, Matrix, Vector, embeddings::*, orientation::*, transformer_block::*,
 };
-use ndarray::{array, s};
+use ndarray::{Axis, array, s};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 fn main() {
@@ -14,9 +16,12 @@ fn main() {
     look_up();
     score_sizes(&mut rng);
     which_root();
+    untrained_scores();
     masks();
+    two_positions();
     softmax_backward();
     attention_check(&mut rng);
+    symmetries();
     layer_norm();
     layer_norm_backward(&mut rng);
     activation();
@@ -25,7 +30,7 @@ fn main() {
 }
 
 // ANCHOR: linear
-/// A linear layer on two rows, and its way back.
+/// A linear layer on two rows, forward and backward.
 fn linear() {
     println!("[linear]");
     let weight = array![[1.0, 0.0, 2.0], [0.0, 3.0, 1.0]];
@@ -42,10 +47,10 @@ fn linear() {
 // ANCHOR_END: linear
 
 // ANCHOR: mean_of_the_past
-/// A matrix that takes means: row i looks at rows 0 to i alike.
+/// A matrix that takes means: row i of the result is the mean of rows 0 to i.
 fn mean_of_the_past() {
     println!("[mean of the past]");
-    let x = array![[6.0, 0.0], [0.0, 4.0], [3.0, 2.0]];
+    let x = array![[6.0, 0.0], [0.0, 4.0], [3.0, 5.0]];
     let weights = Matrix::from_shape_fn((3, 3), |(i, j)| {
         if j <= i { 1.0 / (i + 1) as Float } else { 0.0 }
     });
@@ -54,25 +59,29 @@ fn mean_of_the_past() {
 // ANCHOR_END: mean_of_the_past
 
 // ANCHOR: look_up
-/// A dictionary that is asked softly: three keys, three values, one query.
+/// A soft look-up: three keys of length one, three values, and a query that
+/// grows; at last the third key is doubled.
 fn look_up() {
     println!("[soft look-up]");
-    let k = array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]];
+    let mut k = array![[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]];
     let v = array![[10.0, 0.0], [0.0, 10.0], [5.0, 5.0]];
-    let query = array![[1.0, 0.0]];
-    for volume in [0.0, 1.0, 3.0, 30.0] {
-        let q = &query * volume;
-        let (mut att, mut y) = (Matrix::zeros((1, 3)), Matrix::zeros((1, 2)));
+    let (mut att, mut y) = (Matrix::zeros((1, 3)), Matrix::zeros((1, 2)));
+    for (length, third) in
+        [(0.0, 1.0), (1.0, 1.0), (3.0, 1.0), (30.0, 1.0), (30.0, 2.0)]
+    {
+        let q = array![[length, 0.0]];
+        k.row_mut(2).assign(&array![0.6 * third, 0.8 * third]);
         attend(&q, &k, &v, &mut att, &mut y);
-        println!("query {q:4.1}  weights {att:.3}  value {y:.2}");
+        println!("query {q:4.1}, third key {:.1}:", k.row(2));
+        println!("    attention weights {att:.3}, value {y:.2}");
     }
 }
 // ANCHOR_END: look_up
 
-/// How large scores are, with and without the root.
+/// The size of scores, with and without the root, for entries of variance one.
 fn score_sizes(rng: &mut ChaCha8Rng) {
     println!("[score sizes]");
-    println!("       variance of     the largest of 16 weights");
+    println!("       variance of     largest of 16 attention weights");
     println!("D      q·k    q·k/√D   of q·k   of q·k/√D");
     for d in [4, 16, 64, 256] {
         let q = normal((400, d), 1.0, rng);
@@ -98,7 +107,8 @@ fn score_sizes(rng: &mut ChaCha8Rng) {
 }
 
 // ANCHOR: which_root
-/// A width of 64 cut into heads: what each root leaves of the variance.
+/// The variance of a score, after each of two roots, with a width of 64 cut
+/// into heads.
 fn which_root() {
     println!("[which root]");
     let mut rng = ChaCha8Rng::seed_from_u64(2);
@@ -115,23 +125,71 @@ fn which_root() {
 }
 // ANCHOR_END: which_root
 
-// ANCHOR: masks
-/// The future forbidden before the softmax, and after it.
+/// The standard deviation of a score in an untrained model: `C·s²·√D` without
+/// the root, `C·s²` with it, for parameters from `N(0, s²)`.
+fn untrained_scores() {
+    println!("[untrained scores]");
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    println!("                      q·k            q·k/√D");
+    println!("   C    D     expected  measured    measured");
+    for (c, n_head) in [(32, 2), (128, 4), (768, 12)] {
+        let (d, c_real) = (c / n_head, c as Float);
+        let x = normal((300, c), 1.0, &mut rng);
+        let (x, _) = LayerNorm::new(c).forward(&x);
+        let q = x.dot(&normal((c, d), INIT_STD, &mut rng));
+        let k = x.dot(&normal((c, d), INIT_STD, &mut rng));
+        let scores = q.dot(&k.t()); // [300, 300]
+        let measured = scores.std(0.0);
+        let root = (d as Float).sqrt();
+        let expected = c_real * INIT_STD * INIT_STD * root;
+        let scaled = measured / root;
+        println!("{c:4}{d:5}{expected:13.2}{measured:10.2}{scaled:12.3}");
+    }
+}
+
+/// Masking before the softmax, after it, and after it with the rows rescaled.
 fn masks() {
     println!("[mask]");
-    let scores = [2.0, 1.0, 5.0]; // the query stands at 1, so 5.0 is ahead
+    let scores = [2.0, 1.0, 5.0]; // for the query at position 1
     let mut before = [scores[0], scores[1]];
     softmax(&mut before);
     let mut after = scores;
     softmax(&mut after);
-    after[2] = 0.0;
-    println!("before: {before:.3?}, together {:.3}", before[0] + before[1]);
-    println!("after:  {after:.3?}, together {:.3}", after[0] + after[1]);
+    let left = after[0] + after[1];
+    let rescaled = [after[0] / left, after[1] / left];
+    println!("before:    {before:.3?}");
+    println!("after:     {:.3?}, sum {left:.3}", &after[..2]);
+    println!("rescaled:  {rescaled:.3?}");
 }
-// ANCHOR_END: masks
+
+// ANCHOR: two_positions
+/// Backpropagation through attention from one query to two positions.
+fn two_positions() {
+    println!("[two positions]");
+    let (q, k, v) = (1.0, [0.0, Float::ln(3.0)], [0.0, 4.0]);
+    let mut p = k.map(|k_j| q * k_j);
+    softmax(&mut p);
+    println!("p = {p:.2?}, y = {:.2}", dot(&p, &v));
+    let dy = 1.0;
+    let (dv, dp) = (p.map(|p_j| dy * p_j), v.map(|v_j| dy * v_j));
+    let mean = dot(&p, &dp);
+    let ds = [p[0] * (dp[0] - mean), p[1] * (dp[1] - mean)];
+    let (dq, dk) = (dot(&ds, &k), ds.map(|ds_j| q * ds_j));
+    println!("dp = {dp:.2?}, their mean {mean:.2}, ds = {ds:.2?}");
+    println!("derived:  dq = {dq:.4}, dk = {dk:.4?}, dv = {dv:.4?}");
+    let start = [q, k[0], k[1], v[0], v[1]];
+    let slope = numerical_gradient(&start, 1e-5, |x| {
+        let mut p = [x[0] * x[1], x[0] * x[2]];
+        softmax(&mut p);
+        dot(&p, &x[3..])
+    });
+    let (dq, dk, dv) = (slope[0], &slope[1..3], &slope[3..]);
+    println!("measured: dq = {dq:.4}, dk = {dk:.4?}, dv = {dv:.4?}");
+}
+// ANCHOR_END: two_positions
 
 // ANCHOR: softmax_backward
-/// The way back through one softmax, with its Jacobian and without.
+/// Backpropagation through a softmax, with its Jacobian and without.
 fn softmax_backward() {
     println!("[softmax backward]");
     let mut p = [1.0, 2.0, 3.0];
@@ -142,7 +200,7 @@ fn softmax_backward() {
         same - p[i] * p[j]
     });
     println!("p  = {p:.4?}\nJacobian =\n{jacobian:.4}");
-    println!("Jacobian·dp     = {:.4}", jacobian.dot(&array![0.0, 0.0, 1.0]));
+    println!("Jacobian·dp      = {:.4}", jacobian.dot(&array![0.0, 0.0, 1.0]));
     let mean = dot(&p, &dp);
     let ds: Vec<Float> =
         p.iter().zip(&dp).map(|(p, dp)| p * (dp - mean)).collect();
@@ -165,6 +223,54 @@ fn attention_check(rng: &mut ChaCha8Rng) {
     println!("derived:  {:7.4}", dx.row(0));
     println!("measured: {:7.4}", Vector::from(measured[..6].to_vec()));
     println!("largest difference below 1e-8: {}", close(&dx, &measured));
+}
+
+/// Changes of the parameters that change no output, each beside one that does.
+fn symmetries() {
+    println!("[symmetries]");
+    println!("{:>48}", "largest change of y");
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut layer = CausalSelfAttention::new(4, 2, 1.0, &mut rng);
+    layer.qkv.weight = normal((4, 12), 1.0, &mut rng);
+    let x = normal((6, 4), 1.0, &mut rng);
+    let (y, _) = layer.forward(x.clone(), 6);
+    let change = |what: &str, edit: fn(&mut CausalSelfAttention)| {
+        let mut layer = layer.clone();
+        edit(&mut layer);
+        let (z, _) = layer.forward(x.clone(), 6);
+        println!("{what:38}{:10.4}", max(flat(&(z - &y).abs())));
+    };
+    change("add 3 to every entry of every key", |l| add_3(l, 4..8));
+    change("the same with the queries", |l| add_3(l, 0..4));
+    change("rotate the queries and the keys", |l| rotate(l, &[0, 2, 4, 6]));
+    change("rotate the queries only", |l| rotate(l, &[0, 2]));
+    change("swap the heads, in qkv and in proj", |l| {
+        swap_heads(l);
+        l.proj.weight = l.proj.weight.select(Axis(0), &[2, 3, 0, 1]);
+    });
+    change("swap the heads, in qkv only", swap_heads);
+}
+
+/// Adds 3 to some biases of `qkv`.
+fn add_3(layer: &mut CausalSelfAttention, columns: Range<usize>) {
+    layer.qkv.bias.slice_mut(s![columns]).iter_mut().for_each(|b| *b += 3.0);
+}
+
+/// Rotates pairs of columns of `qkv`, each given by its first, by one radian.
+fn rotate(layer: &mut CausalSelfAttention, pairs: &[usize]) {
+    let (sin, cos) = Float::sin_cos(1.0);
+    let rotation = array![[cos, sin], [-sin, cos]];
+    for &first in pairs {
+        let columns = s![.., first..first + 2];
+        let rotated = layer.qkv.weight.slice(columns).dot(&rotation);
+        layer.qkv.weight.slice_mut(columns).assign(&rotated);
+    }
+}
+
+/// Exchanges two heads of two columns each, in queries, keys and values.
+fn swap_heads(layer: &mut CausalSelfAttention) {
+    let order = [2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9];
+    layer.qkv.weight = layer.qkv.weight.select(Axis(1), &order);
 }
 
 /// Rounded to `places`, and no zero with a sign.
