@@ -450,7 +450,7 @@ pub fn projection() -> String {
     svg.dot(origin.0, origin.1, INK, true);
     svg.text(origin.0 - 4.0, origin.1 + 20.0, Align::Middle, "x̂");
     let label = format!("dx̂ = {}", row(&g));
-    svg.text(start.0 - 24.0, start.1 - 10.0, Align::Middle, &label);
+    svg.text(start.0 + 4.0, start.1 - 10.0, Align::End, &label);
     let style = format!(" fill=\"{ORANGE}\"");
     let middle = (start.1 + on_floor.1) / 2.0;
     svg.styled(start.0 + 8.0, middle, Align::Start, &style, "⟨dx̂⟩");

@@ -21,12 +21,12 @@ fn main() {
     layer_norm_backward();
     activation();
     nonlinearity();
-    fresh_block::print();
+    untrained_block::print();
     block_check();
 }
 
-#[path = "feed_forward/fresh_block.rs"]
-mod fresh_block;
+#[path = "feed_forward/untrained_block.rs"]
+mod untrained_block;
 
 // ANCHOR: linear
 /// A linear layer on two rows, and its way back.
@@ -203,14 +203,14 @@ fn layer_norm_backward() {
     let norm = LayerNorm::new(4);
     let spike = array![[1.0, 0.0, 0.0, 0.0]];
     let second = array![[0.0, 1.0, 0.0, 0.0]];
-    let slope = array![[2.0, 1.0, 0.0, 0.0]];
+    let stairs = array![[2.0, 1.0, 0.0, 0.0]];
     let normalized = norm.forward(&spike).0;
     for (x, name, dy) in [
         (&spike, "(1, 1, 1, 1)", &Matrix::ones((1, 4))),
         (&spike, "y", &normalized),
         (&spike, "(1, 0, 0, 0)", &spike),
         (&spike, "(0, 1, 0, 0)", &second),
-        (&slope, "(1, 0, 0, 0)", &spike),
+        (&stairs, "(1, 0, 0, 0)", &spike),
     ] {
         let (_, cache) = norm.forward(x);
         let dx = norm.backward(&cache, dy.clone(), &mut norm.clone());
@@ -251,7 +251,7 @@ fn nonlinearity() {
 }
 
 /// A whole block, its derived gradient against the measured one, on rows as
-/// small as those of fresh embeddings.
+/// small as those of untrained embeddings.
 fn block_check() {
     println!("[block check]");
     let mut rng = ChaCha8Rng::seed_from_u64(5);

@@ -12,15 +12,15 @@ const N_LAYER: usize = 4;
 const T: usize = 64;
 
 // ANCHOR: adds
-/// What the two parts of a block add, and what they add to the gradient, for a
-/// stream `x` that arrives and a gradient `dy` that comes back.
-fn adds(block: &Block, x: &Matrix, dy: &Matrix) -> [Matrix; 3] {
+/// What the two parts of a block add to a stream `x`, and the sum; what their
+/// backward passes add to a gradient `dy`, and the sum.
+fn adds(block: &Block, x: &Matrix, dy: &Matrix) -> [Matrix; 5] {
     let (y, cache) = block.forward(x.clone(), T);
     let (h, _) = block.norm_1.forward(x);
     let (attention, _) = block.attention.forward(h, T);
     let feed_forward = &y - x - &attention;
     let dx = block.backward(&cache, dy.clone(), &mut block.clone());
-    [attention, feed_forward, dx - dy]
+    [attention, feed_forward, y, &dx - dy, dx]
 }
 // ANCHOR_END: adds
 
@@ -32,7 +32,7 @@ fn size(x: &Matrix) -> Float {
 
 /// For the stream as the embeddings make it, and for rows of size one.
 pub fn print() {
-    println!("[fresh block]");
+    println!("[untrained block]");
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let embeddings = Embeddings::new(59, T, N_EMBD, &mut rng);
     let block = Block::new(N_EMBD, N_HEAD, N_LAYER, &mut rng);
@@ -42,11 +42,13 @@ pub fn print() {
     let dy = normal(stream.dim(), 1.0, &mut rng);
     println!("size of                stream  rows of size one");
     let columns = [&stream, &ones].map(|x| {
-        let [attention, feed_forward, gradient] = adds(&block, x, &dy);
-        [x, &attention, &feed_forward, &dy, &gradient].map(size)
+        let [attention, feed_forward, y, added, dx] = adds(&block, x, &dy);
+        [x, &attention, &feed_forward, &y, &dy, &added, &dx].map(size)
     });
-    let names = ["x", "+ attention", "+ feed-forward", "dy", "+ in backward"];
-    for (i, name) in names.into_iter().enumerate() {
+    let forward = ["x", "+ attention", "+ feed-forward", "= y"];
+    let backward = ["dy", "+ from both parts", "= dx"];
+    let names = forward.into_iter().chain(backward);
+    for (i, name) in names.enumerate() {
         println!("{name:20}{:9.4}{:18.4}", columns[0][i], columns[1][i]);
     }
 }
