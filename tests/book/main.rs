@@ -63,7 +63,7 @@ fn except(
 
 type Law = fn(&Book) -> Vec<Breach>;
 
-const LAWS: [(&str, Law); 27] = [
+const LAWS: [(&str, Law); 28] = [
     ("every_include_resolves", every_include_resolves),
     ("anchors_hold_whole_items", anchors_hold_whole_items),
     ("every_anchor_is_shown", every_anchor_is_shown),
@@ -91,6 +91,7 @@ const LAWS: [(&str, Law); 27] = [
     ("reading_order_is_import_order", reading_order_is_import_order),
     ("bold_terms_are_in_the_glossary", bold_terms_are_in_the_glossary),
     ("the_glossary_leads_to_its_terms", the_glossary_leads_to_its_terms),
+    ("experiments_are_listed", experiments_are_listed),
     ("citations_have_their_source", citations_have_their_source),
     ("sources_lead_to_their_citations", sources_lead_to_their_citations),
     (

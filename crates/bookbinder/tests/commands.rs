@@ -25,9 +25,13 @@ enum Why {
 
 use Why::{Because, Decides, Recorded, RecordedEach};
 
+/// Why commands of the page "Build along" are not run here.
+const ALONG: &str =
+    "in a crate that the reader writes; tests/along.rs does both";
+
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 50] = [
+const ELSEWHERE: [(&str, Why); 60] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -53,6 +57,19 @@ const ELSEWHERE: [(&str, Why); 50] = [
         "cargo test --package bookbinder --test lab",
         Decides("cargo test --locked --package bookbinder"),
     ),
+    (
+        "cargo test --package bookbinder --test along",
+        Decides("cargo test --locked --package bookbinder"),
+    ),
+    ("cargo test --test orientation", Because(ALONG)),
+    ("cargo test --test tokenization", Because(ALONG)),
+    ("cargo test --test embeddings", Because(ALONG)),
+    ("cargo test --test transformer_block", Because(ALONG)),
+    ("cargo test --test gpt", Because(ALONG)),
+    ("cargo test --test training", Because(ALONG)),
+    ("cargo test --test generation", Because(ALONG)),
+    ("cargo run", Because("in a project of the reader's: tests/taking.rs")),
+    ("cargo run --example learn -- ../data/sonnets.txt", Because(ALONG)),
     // What takes minutes
     ("cargo bench", Recorded(&["speed/scaling.txt"])),
     (
