@@ -23,11 +23,15 @@ fn main() {
     attention_check(&mut rng);
     symmetries();
     layer_norm();
-    layer_norm_backward(&mut rng);
+    layer_norm_backward();
     activation();
-    mlp_alone(&mut rng);
-    block_check(&mut rng);
+    nonlinearity();
+    untrained_block::print();
+    block_check();
 }
+
+#[path = "feed_forward/untrained_block.rs"]
+mod untrained_block;
 
 // ANCHOR: linear
 /// A linear layer on two rows, forward and backward.
@@ -294,78 +298,82 @@ fn layer_norm() {
     println!("{x:.0}\nbecomes\n{y:.6}");
     let row = [0.75, -0.25, -0.25, -0.25];
     let unbiased = (dot(&row, &row) / 3.0).sqrt();
-    println!("dividing by n − 1: {:.2?}", row.map(|x| x / unbiased));
+    println!("dividing by C − 1: {:.2?}", row.map(|x| x / unbiased));
 }
 // ANCHOR_END: layer_norm
 
 // ANCHOR: layer_norm_backward
-/// What reaches the input, for three wishes of the loss.
-fn layer_norm_backward(rng: &mut ChaCha8Rng) {
+/// The gradient that reaches the input, for several gradients of the output.
+fn layer_norm_backward() {
     println!("[layer norm backward]");
     let norm = LayerNorm::new(4);
-    let x = array![[1.0, 0.0, 0.0, 0.0]];
-    let y = norm.forward(&x).0;
-    for (wish, dy) in [
-        ("all a little larger", array![[1.0, 1.0, 1.0, 1.0]]),
-        ("the same, but louder", y),
-        ("the first one larger", array![[1.0, 0.0, 0.0, 0.0]]),
-        ("the second one larger", array![[0.0, 1.0, 0.0, 0.0]]),
+    let spike = array![[1.0, 0.0, 0.0, 0.0]];
+    let second = array![[0.0, 1.0, 0.0, 0.0]];
+    let stairs = array![[2.0, 1.0, 0.0, 0.0]];
+    let normalized = norm.forward(&spike).0;
+    for (x, name, dy) in [
+        (&spike, "(1, 1, 1, 1)", &Matrix::ones((1, 4))),
+        (&spike, "y", &normalized),
+        (&spike, "(1, 0, 0, 0)", &spike),
+        (&spike, "(0, 1, 0, 0)", &second),
+        (&stairs, "(1, 0, 0, 0)", &spike),
     ] {
-        let (_, cache) = norm.forward(&x);
-        let dx = norm.backward(&cache, dy, &mut norm.clone());
-        println!("{wish:22}{:7.4}", rounded(dx, 4).row(0));
+        let (_, cache) = norm.forward(x);
+        let dx = norm.backward(&cache, dy.clone(), &mut norm.clone());
+        let dx = rounded(dx, 4);
+        println!("x {:.0}  dy {name:12}  dx {:7.4}", x.row(0), dx.row(0));
     }
-    let x = normal((1, 4), 1.0, rng);
-    let (_, cache) = norm.forward(&x);
-    let dy = array![[1.0, 0.0, 0.0, 0.0]];
-    let dx = norm.backward(&cache, dy, &mut norm.clone());
-    println!("for the row           {:7.4}", x.row(0));
-    println!("the first one larger  {:7.4}", dx.row(0));
 }
 // ANCHOR_END: layer_norm_backward
 
 // ANCHOR: activation
-/// GELU and its slope.
+/// GELU and its derivative.
 fn activation() {
     println!("[gelu]");
     let x = array![[-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0]];
-    println!("x     {:6.2}", x.row(0));
+    println!("x          {:6.2}", x.row(0));
     let (y, slope) = (x.map(|&x| gelu(x).0), x.map(|&x| gelu(x).1));
-    println!("gelu  {:6.2}", rounded(y, 2).row(0));
-    println!("slope {:6.2}", slope.row(0));
+    println!("gelu       {:6.2}", rounded(y, 2).row(0));
+    println!("derivative {:6.2}", slope.row(0));
 }
 // ANCHOR_END: activation
 
 /// Two linear layers with nothing between them are one.
-fn mlp_alone(rng: &mut ChaCha8Rng) {
-    println!("[bend]");
-    let (up, down) = (normal((2, 8), 1.0, rng), normal((8, 2), 1.0, rng));
+fn nonlinearity() {
+    println!("[nonlinearity]");
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let up = normal((2, 8), 1.0, &mut rng);
+    let down = normal((8, 2), 1.0, &mut rng);
     let x = array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]];
-    let straight = x.dot(&up).dot(&down);
-    let bent = x.dot(&up).map(|&x| gelu(x).0).dot(&down);
-    for (name, y) in [("straight", straight), ("bent", bent)] {
+    let without = x.dot(&up).dot(&down);
+    let with = x.dot(&up).map(|&x| gelu(x).0).dot(&down);
+    for (name, y) in [("without", without), ("with GELU", with)] {
         let sum = &y.row(0) + &y.row(1);
         println!(
-            "{name:9} f(1,0) + f(0,1) = {sum:6.2}  f(1,1) = {:6.2}",
+            "{name:9}  f(1,0) + f(0,1) = {sum:6.2}  f(1,1) = {:6.2}",
             y.row(2)
         );
     }
 }
 
-/// A whole block, its derived gradient against the measured one.
-fn block_check(rng: &mut ChaCha8Rng) {
+/// A whole block, its derived gradient against the measured one, on rows as
+/// small as those of untrained embeddings.
+fn block_check() {
     println!("[block check]");
-    let block = Block::new(8, 2, 2, rng);
-    let (x, dy) = (normal((5, 8), 1.0, rng), normal((5, 8), 1.0, rng));
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let block = Block::new(8, 2, 2, &mut rng);
+    let x = normal((5, 8), 0.03, &mut rng);
+    let dy = normal((5, 8), 1.0, &mut rng);
     let (y, cache) = block.forward(x.clone(), 5);
     let dx = block.backward(&cache, dy.clone(), &mut block.clone());
-    let measured = numerical_gradient(flat(&x), 1e-5, |data| {
+    let measured = numerical_gradient(flat(&x), 1e-6, |data| {
         let x = Matrix::from_shape_fn((5, 8), |(i, j)| data[8 * i + j]);
         (block.forward(x, 5).0 * &dy).sum()
     });
-    println!("x   {:6.3}", x.slice(s![0, ..6]));
-    println!("y   {:6.3}", y.slice(s![0, ..6]));
-    println!("dy  {:6.3}", dy.slice(s![0, ..6]));
-    println!("dx  {:6.3}", dx.slice(s![0, ..6]));
+    println!("x         {:7.4}", x.slice(s![0, ..6]));
+    println!("y         {:7.4}", y.slice(s![0, ..6]));
+    println!("dy        {:7.4}", dy.slice(s![0, ..6]));
+    println!("derived   {:7.4}", dx.slice(s![0, ..6]));
+    println!("measured  {:7.4}", Vector::from(measured[..6].to_vec()));
     println!("largest difference below 1e-8: {}", close(&dx, &measured));
 }
