@@ -164,6 +164,6 @@ pub fn cache() -> String {
     svg.line(&bracket, INK, false);
     svg.text(108.0, 104.0, Align::End, "prefill");
     svg.text(108.0, 188.0, Align::End, "decode");
-    svg.text(380.0, 222.0, Align::Start, "pale: kept in the KV cache");
+    svg.text(380.0, 222.0, Align::Start, "faint: kept in the KV cache");
     svg.finish()
 }
