@@ -377,3 +377,67 @@ pub fn functions_named_are_there(book: &Book) -> Vec<Breach> {
     }
     breaches
 }
+
+/// The most words of a page, where it has a bound of its own.
+const LONGEST: [(&str, usize); 12] = [
+    ("orientation.md", 4_000),
+    ("tokenization.md", 2_800),
+    ("embeddings.md", 3_600),
+    ("transformer_block.md", 4_200),
+    ("transformer_block_feed_forward.md", 3_200),
+    ("gpt.md", 3_400),
+    ("gpt_fresh.md", 2_200),
+    ("training.md", 4_400),
+    ("generation.md", 3_500),
+    ("appendix/checkpoint.md", 900),
+    ("appendix/hugging_face.md", 1_000),
+    ("appendix/performance.md", 1_300),
+];
+
+/// The most words of the whole book, without what one only looks things up in.
+const LONGEST_BOOK: usize = 45_000;
+
+const LOOKED_UP: [&str; 5] =
+    ["items.md", "glossary.md", "notation.md", "sources.md", "solutions.md"];
+
+/// How many words there are to be read, without code and formulas, and without
+/// what one looks into only on purpose: boxes with the names of tests, and the
+/// list of sources.
+pub fn words_to_read(page: &Page) -> usize {
+    let mut boxed = false;
+    let words = page.words();
+    let lines = page.lines.iter().zip(&words);
+    let lines = lines.take_while(|(line, _)| *line != "## Sources");
+    let read = lines.filter(|(line, _)| {
+        boxed |= line.contains("<details class=\"checked\">");
+        let read = !boxed;
+        boxed &= !line.contains("</details>");
+        read
+    });
+    let words = read.flat_map(|(_, words)| words.split_whitespace());
+    words.filter(|word| word.contains(char::is_alphanumeric)).count()
+}
+
+/// A page is no longer than its bound, and neither is the book.
+pub fn the_book_can_be_finished(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let mut all = 0;
+    for page in &book.pages {
+        let Some(name) = page.path.strip_prefix("book/") else { continue };
+        if LOOKED_UP.contains(&name) || name.starts_with("records/") {
+            continue;
+        }
+        let words = words_to_read(page);
+        all += words;
+        let bound = LONGEST.iter().find(|(page, _)| *page == name);
+        if let Some((_, most)) = bound.filter(|(_, most)| words > *most) {
+            let said = format!("{words} words to be read; at most {most}");
+            breaches.push(breach(&page.path, 1, said));
+        }
+    }
+    if all > LONGEST_BOOK {
+        let said = format!("{all} words to be read; at most {LONGEST_BOOK}");
+        breaches.push(breach("book/SUMMARY.md", 1, said));
+    }
+    breaches
+}
