@@ -306,10 +306,14 @@ const PIPELINE: [(&str, &str); 7] = [
     ("generation", "generation"),
 ];
 
+/// The pages of chapters that are no part of their own, and the part to light.
+const BESIDE: [(&str, &str); 2] = [("orientation", ""), ("gpt_fresh", "gpt")];
+
 /// A chapter begins with the pipeline, on which its own part is lit.
 pub fn chapters_show_where_they_are(book: &Book) -> Vec<Breach> {
     let mut breaches = Vec::new();
-    for (stem, _) in PIPELINE.iter().chain(&[("orientation", "")]) {
+    let parts = PIPELINE.iter().map(|(stem, _)| (*stem, *stem));
+    for (stem, lit) in parts.chain(BESIDE) {
         let path = format!("book/{stem}.md");
         let Some(page) = book.pages.iter().find(|page| page.path == path)
         else {
@@ -319,7 +323,7 @@ pub fn chapters_show_where_they_are(book: &Book) -> Vec<Breach> {
             book.pages.iter().any(|p| p.path == format!("book/{stem}.md"))
         };
         let parts = PIPELINE.iter().filter(|(part, _)| is_page(part));
-        let parts = parts.map(|(part, name)| match part == stem {
+        let parts = parts.map(|(part, name)| match *part == lit {
             true => format!("<li aria-current=\"step\"><b>{name}</b></li>\n"),
             false => format!("<li><a href=\"{part}.html\">{name}</a></li>\n"),
         });
