@@ -106,6 +106,11 @@ const LAWS: [(&str, Law); 29] = [
 const ALLOWED: Allowed = Allowed {
     rust: &[],
     outputs: &[],
+    long: &[(
+        "generation.md",
+        "{{#include ../examples/shakespeare.rs}}",
+        "the whole program, when every part of it has been explained",
+    )],
     numbers: &[
         ("appendix/hugging_face.md", "1355256", "bytes of a published file"),
         ("appendix/hugging_face.md", "548105171", "bytes of a published file"),
@@ -138,6 +143,18 @@ const ALLOWED_IN_BROKEN: Allowed = Allowed {
     outputs: &[
         ("allowed.md", "loss 4.0775", "shows an exception at work"),
         ("stale_output.md", "loss 1.2345", "the block was taken away"),
+    ],
+    long: &[
+        (
+            "allowed.md",
+            "{{#include ../src/long.rs:long}}",
+            "shows an exception at work",
+        ),
+        (
+            "stale_long.md",
+            "{{#include ../src/long.rs:half}}",
+            "the block is short enough",
+        ),
     ],
     numbers: &[
         ("allowed.md", "1.2345", "shows an exception at work"),
