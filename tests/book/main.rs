@@ -114,7 +114,6 @@ const ALLOWED: Allowed = Allowed {
     numbers: &[
         ("appendix/hugging_face.md", "1355256", "bytes of a published file"),
         ("appendix/hugging_face.md", "548105171", "bytes of a published file"),
-        ("appendix/performance.md", "3072", "a width: 4·768"),
         ("appendix/performance.md", "1.4697", "documented by nanoGPT"),
         ("appendix/scalar_autograd.md", "32033", "lines of a published file"),
         ("appendix/scalar_autograd.md", "4192", "microgpt's parameters"),
