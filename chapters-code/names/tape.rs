@@ -5,10 +5,10 @@ use double::scalar_autograd::{Node, Tape, Var};
 use super::{BLOCK_SIZE, Model, N_EMBD, N_HEAD};
 
 /// A row of numbers that are all on one tape.
-type Row<'t> = Vec<Var<'t>>;
+pub type Row<'t> = Vec<Var<'t>>;
 
 /// `Σᵢ xᵢ`, one after another, as Python's `sum` does.
-fn sum<'t>(x: &[Var<'t>]) -> Var<'t> {
+pub fn sum<'t>(x: &[Var<'t>]) -> Var<'t> {
     x[1..].iter().fold(x[0], |sum, &x| sum + x)
 }
 
@@ -19,18 +19,18 @@ fn dot<'t>(a: &[Var<'t>], b: &[Var<'t>]) -> Var<'t> {
 }
 
 /// `a + b`, entry by entry.
-fn add<'t>(a: &[Var<'t>], b: &[Var<'t>]) -> Row<'t> {
+pub fn add<'t>(a: &[Var<'t>], b: &[Var<'t>]) -> Row<'t> {
     a.iter().zip(b).map(|(&a, &b)| a + b).collect()
 }
 
 /// `W·x`: each row of the matrix times `x`.
-fn linear<'t>(x: &[Var<'t>], weight: &[Var<'t>]) -> Row<'t> {
+pub fn linear<'t>(x: &[Var<'t>], weight: &[Var<'t>]) -> Row<'t> {
     weight.chunks(x.len()).map(|row| dot(row, x)).collect()
 }
 
 /// `exp(zᵢ) / Σⱼ exp(zⱼ)`, with the largest score subtracted as a constant.
 /// The original divides by multiplying with a power of −1, and so does this.
-fn softmax<'t>(z: &[Var<'t>]) -> Row<'t> {
+pub fn softmax<'t>(z: &[Var<'t>]) -> Row<'t> {
     let largest = z.iter().fold(f64::NEG_INFINITY, |a, z| a.max(z.value));
     let powers: Row = z.iter().map(|&z| (z + -largest).exp()).collect();
     let total = sum(&powers);
@@ -46,10 +46,36 @@ fn rms_norm<'t>(x: &[Var<'t>]) -> Row<'t> {
 }
 
 /// `max(0, x)`: on the tape, a product with one or with zero.
-fn relu(x: Var) -> Var {
+pub fn relu(x: Var) -> Var {
     x * if x.value > 0.0 { 1.0 } else { 0.0 }
 }
 // ANCHOR_END: norm
+
+// ANCHOR: attention
+/// What the newest position takes from all so far, head by head.
+pub fn attention<'t>(
+    query: &[Var<'t>],
+    keys: &[Row<'t>],
+    values: &[Row<'t>],
+) -> Row<'t> {
+    let d = N_EMBD / N_HEAD;
+    let scale = 1.0 / (d as f64).sqrt();
+    let mut y = Vec::with_capacity(N_EMBD);
+    for left in (0..N_EMBD).step_by(d) {
+        let head = left..left + d;
+        let score = |key: &Row<'t>| {
+            dot(&query[head.clone()], &key[head.clone()]) * scale
+        };
+        let scores: Row = keys.iter().map(score).collect();
+        let att = softmax(&scores);
+        for column in head.clone() {
+            let v: Row = values.iter().map(|value| value[column]).collect();
+            y.push(dot(&att, &v));
+        }
+    }
+    y
+}
+// ANCHOR_END: attention
 
 /// The model on a tape, and the keys and values of the positions so far.
 struct OnTape<'t> {
@@ -79,7 +105,7 @@ impl<'t> OnTape<'t> {
         let h = rms_norm(&x);
         self.keys.push(linear(&h, key));
         self.values.push(linear(&h, value));
-        let h = self.attention(&linear(&h, query));
+        let h = attention(&linear(&h, query), &self.keys, &self.values);
         let x = add(&linear(&h, output), &x);
 
         let h = linear(&rms_norm(&x), up);
@@ -88,26 +114,6 @@ impl<'t> OnTape<'t> {
         linear(&x, head)
     }
     // ANCHOR_END: logits
-
-    /// What the newest position takes from all so far, head by head.
-    fn attention(&self, query: &[Var<'t>]) -> Row<'t> {
-        let d = N_EMBD / N_HEAD;
-        let scale = 1.0 / (d as f64).sqrt();
-        let mut y = Vec::with_capacity(N_EMBD);
-        for left in (0..N_EMBD).step_by(d) {
-            let head = left..left + d;
-            let score = |key: &Row<'t>| {
-                dot(&query[head.clone()], &key[head.clone()]) * scale
-            };
-            let scores: Row = self.keys.iter().map(score).collect();
-            let att = softmax(&scores);
-            for column in head.clone() {
-                let v: Row = self.values.iter().map(|v| v[column]).collect();
-                y.push(dot(&att, &v));
-            }
-        }
-        y
-    }
 
     /// The mean of `−ln p[next]` over a name's characters and its end.
     fn loss(&mut self, tokens: &[usize]) -> Var<'t> {
