@@ -2,7 +2,7 @@
 //! counts of letters, and the same model with parts of this book.
 //!
 //! `cargo run --example names_studies -- STUDY names.txt` prints a record;
-//! studies are `agreement`, `ladder` and `variants`.
+//! studies are `agreement`, `ladder`, `noise` and `variants`.
 
 #[path = "mod.rs"]
 mod names;
@@ -32,8 +32,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     match study {
         "agreement" => agreement(&names),
         "ladder" => counted(&names),
+        "noise" => noise(&names),
         "variants" => compare(&names),
-        _ => Err("studies are agreement, ladder and variants")?,
+        _ => Err("studies are agreement, ladder, noise and variants")?,
     }
     Ok(())
 }
@@ -100,6 +101,38 @@ fn counted(names: &Names) {
     for i in 0..ladders[0].len() {
         let [a, b, c] = ladders.each_ref().map(|ladder| ladder[i].loss);
         println!("{:8}  {a:8.4}  {b:8.4}  {c:8.4}", ladders[0][i].name);
+    }
+}
+
+/// What is printed for one name, beside means over many: the last hundred, and
+/// those held out, whose losses have the spread of the last column.
+fn noise(names: &Names) {
+    let mut trainer = Trainer::new(names.clone(), Way::ByHand, 42);
+    let kept_back: Vec<Vec<usize>> = held_out(&trainer.names)
+        .iter()
+        .map(|name| trainer.names.tokens(name))
+        .collect();
+    let count = kept_back.len() as f64;
+    println!("            one name   mean of the   {count} names held out");
+    println!("step  (as printed)  last hundred   mean   standard deviation");
+    let mut losses = Vec::new();
+    for step in 1..=STEPS {
+        losses.push(trainer.take_step());
+        if step % 100 > 0 {
+            continue;
+        }
+        let of_one = |name: &Vec<usize>| {
+            Way::ByHand.loss_and_grad(&trainer.model, name).0
+        };
+        let scored: Vec<f64> = kept_back.iter().map(of_one).collect();
+        let mean = scored.iter().sum::<f64>() / count;
+        let squares = scored.iter().map(|loss| (loss - mean).powi(2));
+        let deviation = (squares.sum::<f64>() / count).sqrt();
+        let (one, hundred) = (losses[step - 1], &losses[step - 100..]);
+        let hundred = hundred.iter().sum::<f64>() / 100.0;
+        println!(
+            "{step:4}  {one:12.4}  {hundred:12.3}  {mean:5.3}   {deviation:.3}"
+        );
     }
 }
 
