@@ -9,6 +9,9 @@ mod example;
 #[path = "../chapters-code/names/mod.rs"]
 mod names;
 mod support;
+#[path = "../chapters-code/names/variants.rs"]
+#[allow(dead_code)] // the studies need all of it
+mod variants;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -161,6 +164,18 @@ fn derived_gradients_are_those_of_the_tape() {
             }
         }
         trainer.take_step();
+    }
+}
+
+/// The recipe that the variants differ from is the original.
+#[test]
+fn the_first_variant_is_microgpt() {
+    let names = Names::new("tavira\norlen\nmikasu\nbelora\nquinto").unwrap();
+    let mut trainer = Trainer::new(names.clone(), Way::Tape, 3);
+    let mut run = variants::Run::new(variants::MICROGPT, names, 3);
+    for step in 1..=30 {
+        let (a, b) = (trainer.take_step(), run.take_step());
+        assert!((a - b).abs() < 1e-12, "step {step}: {a} and {b}");
     }
 }
 

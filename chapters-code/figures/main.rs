@@ -22,6 +22,8 @@ mod transformer_block;
 mod generation;
 #[path = "../gpt/figures.rs"]
 mod gpt;
+#[path = "../names/figures.rs"]
+mod names;
 mod performance;
 #[path = "../scalar_autograd/figures.rs"]
 mod scalar_autograd;
@@ -90,6 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("samplers", generation::samplers(&after, &tokenizer)?),
         ("boldness", generation::boldness(&after, &tokenizer)?),
         ("cache", generation::cache()),
+        ("names", broad(names::noise())),
         ("tape", broad(scalar_autograd::tape())),
         ("zoo", broad(zoo::zoo())),
         ("ablations", broad(zoo::ablations())),

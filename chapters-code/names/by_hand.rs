@@ -185,6 +185,19 @@ fn backward(
     grad
 }
 
+/// How many numbers the forward pass of a name keeps for the backward pass, its
+/// logits among them.
+pub fn numbers(model: &Model, tokens: &[usize]) -> usize {
+    let (logits, cache) = forward(model, &tokens[..tokens.len() - 1]);
+    let Cache { embedded, normed_1, qkv, att, heads, normed_2, hidden, last } =
+        cache;
+    let norms = [embedded, normed_1, normed_2];
+    let norms: usize = norms.iter().map(|(x, r)| x.len() + r.len()).sum();
+    let several: usize = qkv.iter().chain(&att).map(Matrix::len).sum();
+    let rest = [heads, hidden, last, logits];
+    norms + several + rest.iter().map(Matrix::len).sum::<usize>()
+}
+
 /// Logits after the last of some tokens.
 pub fn last_logits(model: &Model, tokens: &[usize]) -> Vec<f64> {
     let (logits, _) = forward(model, tokens);

@@ -2,7 +2,7 @@
 //! counts of letters, and the same model with parts of this book.
 //!
 //! `cargo run --example names_studies -- STUDY names.txt` prints a record;
-//! studies are `agreement`, `ladder`, `noise` and `variants`.
+//! studies are `agreement`, `ladder`, `memory`, `noise` and `variants`.
 
 #[path = "mod.rs"]
 mod names;
@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use double::orientation::ladder;
+use double::scalar_autograd::Node;
 use names::{Names, STEPS, Trainer, Way};
 use variants::{Run, held_out, variants};
 
@@ -33,8 +34,9 @@ fn run() -> Result<(), Box<dyn Error>> {
         "agreement" => agreement(&names),
         "ladder" => counted(&names),
         "noise" => noise(&names),
+        "memory" => memory(&names),
         "variants" => compare(&names),
-        _ => Err("studies are agreement, ladder, noise and variants")?,
+        _ => Err("studies are agreement, ladder, memory, noise and variants")?,
     }
     Ok(())
 }
@@ -101,6 +103,27 @@ fn counted(names: &Names) {
     for i in 0..ladders[0].len() {
         let [a, b, c] = ladders.each_ref().map(|ladder| ladder[i].loss);
         println!("{:8}  {a:8.4}  {b:8.4}  {c:8.4}", ladders[0][i].name);
+    }
+}
+
+/// What each way keeps of a forward pass until the backward pass.
+fn memory(names: &Names) {
+    let trainer = Trainer::new(names.clone(), Way::Tape, 42);
+    println!("              on the tape       by hand, on matrices");
+    println!("letters    numbers       kB      numbers      kB      ratio");
+    for letters in [3, 6, 15] {
+        let length = |name: &&String| name.chars().count() == letters;
+        let name = trainer.names.names.iter().find(length);
+        let tokens = trainer.names.tokens(name.expect("a name so long"));
+        let on_tape = names::tape::numbers(&trainer.model, &tokens);
+        let by_hand = names::by_hand::numbers(&trainer.model, &tokens);
+        let tape_kb = (on_tape * size_of::<Node>()) as f64 / 1e3;
+        let hand_kb = (by_hand * size_of::<f64>()) as f64 / 1e3;
+        println!(
+            "{letters:7}  {on_tape:9}  {tape_kb:7.0}  {by_hand:11}  \
+             {hand_kb:6.1}  {:9.0}",
+            tape_kb / hand_kb
+        );
     }
 }
 

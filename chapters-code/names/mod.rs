@@ -78,7 +78,6 @@ impl Names {
     }
 }
 
-// ANCHOR: model
 /// The model's nine matrices, each `[out, in]`; nothing else is learned.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -92,7 +91,6 @@ pub struct Model {
     pub up: Matrix,       // [4C, C]
     pub down: Matrix,     // [C, 4C]
 }
-// ANCHOR_END: model
 
 impl Model {
     pub fn zeros(vocab_size: usize) -> Self {
@@ -164,7 +162,6 @@ pub struct Trainer {
     mean_square: Model,
 }
 
-// ANCHOR: trainer
 impl Trainer {
     /// As the original begins: shuffles the names, draws the parameters.
     pub fn new(mut names: Names, way: Way, seed: u32) -> Self {
@@ -207,7 +204,6 @@ impl Trainer {
         }
     }
 }
-// ANCHOR_END: trainer
 
 impl Way {
     /// The mean of `−ln p` over a name's characters and its end, and the

@@ -16,7 +16,6 @@ pub struct Random {
     next_gauss: Option<f64>,
 }
 
-// ANCHOR: random
 impl Random {
     /// `random.seed(seed)`, for a seed below 2³²: the key has one word.
     pub fn seed(seed: u32) -> Self {
@@ -43,7 +42,6 @@ impl Random {
         z * sigma
     }
 }
-// ANCHOR_END: random
 
 impl Random {
     /// `_randbelow`: as many bits as `n` has, again until they are below `n`.

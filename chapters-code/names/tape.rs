@@ -51,7 +51,6 @@ pub fn relu(x: Var) -> Var {
 }
 // ANCHOR_END: norm
 
-// ANCHOR: attention
 /// What the newest position takes from all so far, head by head.
 pub fn attention<'t>(
     query: &[Var<'t>],
@@ -75,7 +74,6 @@ pub fn attention<'t>(
     }
     y
 }
-// ANCHOR_END: attention
 
 /// The model on a tape, and the keys and values of the positions so far.
 struct OnTape<'t> {
@@ -93,7 +91,6 @@ impl<'t> OnTape<'t> {
         Self { matrices, keys: Vec::new(), values: Vec::new() }
     }
 
-    // ANCHOR: logits
     /// Reads one more token; returns the logits of the one after it.
     fn logits(&mut self, token: usize) -> Row<'t> {
         let [tokens, positions, head, query, key, value, output, up, down] =
@@ -113,7 +110,6 @@ impl<'t> OnTape<'t> {
         let x = add(&linear(&h, down), &x);
         linear(&x, head)
     }
-    // ANCHOR_END: logits
 
     /// The mean of `−ln p[next]` over a name's characters and its end.
     fn loss(&mut self, tokens: &[usize]) -> Var<'t> {
@@ -180,6 +176,12 @@ fn poured(model: &Model, slopes: &[f64]) -> Model {
     let numbers = grad.matrices_mut().into_iter().flat_map(|m| m.iter_mut());
     numbers.zip(slopes).for_each(|(number, slope)| *number = *slope);
     grad
+}
+
+/// How many numbers the tape of a name holds.
+pub fn numbers(model: &Model, tokens: &[usize]) -> usize {
+    let tape = Tape::default();
+    OnTape::new(&tape, model).loss(tokens).index + 1
 }
 
 /// Logits after the last of some tokens.
