@@ -26,7 +26,7 @@ pub fn noise() -> String {
          and over the names held out. The last dot is far above both.",
     );
     let x_at = |step: f64| 60.0 + 0.53 * step;
-    let y_at = |loss: f64| 270.0 - 100.0 * (loss - 1.5);
+    let y_at = |loss: f64| 275.0 - 100.0 * (loss - 1.5);
     for loss in [1.5, 2.0, 2.5, 3.0, 3.5, 4.0] {
         let ends = [(x_at(0.0), y_at(loss)), (x_at(1000.0), y_at(loss))];
         svg.line(&ends, FAINT, false);
@@ -34,10 +34,11 @@ pub fn noise() -> String {
     }
     for step in [0, 250, 500, 750] {
         let name = step.to_string();
-        svg.text(x_at(f64::from(step)), 292.0, Align::Middle, &name);
+        svg.text(x_at(f64::from(step)), 297.0, Align::Middle, &name);
     }
-    svg.text(x_at(1000.0), 292.0, Align::Middle, "1,000");
-    svg.text(x_at(500.0), 318.0, Align::Middle, "step");
+    svg.text(x_at(1000.0), 297.0, Align::Middle, "1,000");
+    svg.text(60.0, 12.0, Align::Start, "loss, nats");
+    svg.text(x_at(500.0), 321.0, Align::Middle, "step");
     let losses = rows(ORIGINAL);
     let dot =
         |row: &Vec<f64>| format!("M{:.1} {:.1}h0", x_at(row[0]), y_at(row[1]));

@@ -55,13 +55,9 @@ fn original() -> (Vec<f64>, Vec<&'static str>) {
 /// How far each way is from the original.
 fn agreement(names: &Names) {
     let (losses, invented) = original();
+    println!("                             losses equal    largest difference");
     println!(
-        "{:26}  {:>12}  {:>13}  {:>9}  {:>9}  {:>5}",
-        "", "every bit of", "four decimals", "largest", "...to", "names"
-    );
-    println!(
-        "{:26}  {:>12}  {:>13}  {:>9}  {:>9}  {:>5}",
-        "way", "a loss equal", "equal", "apart", "step 100", "equal"
+        "way                          all bits  4 decimals  to 100  to 1000"
     );
     for (name, way) in [
         ("the tape, adding as Python", Way::Python),
@@ -77,12 +73,9 @@ fn agreement(names: &Names) {
         let apart = pairs().map(|(a, b)| (a - b).abs());
         let early = apart.clone().take(100).fold(0.0, f64::max);
         let late = apart.fold(0.0, f64::max);
+        println!("{name:26} {equal:10} {decimals:11} {early:7.1e} {late:8.1e}");
         let same = invented.iter().filter(|&&it| trainer.invent() == it);
-        println!(
-            "{name:26}  {equal:12}  {decimals:13}  {late:9.1e}  {early:9.1e}  \
-             {:5}",
-            same.count()
-        );
+        println!("  and of the twenty names, {}", same.count());
     }
 }
 
