@@ -55,9 +55,11 @@ fn original() -> (Vec<f64>, Vec<&'static str>) {
 /// How far each way is from the original.
 fn agreement(names: &Names) {
     let (losses, invented) = original();
-    println!("                             losses equal    largest difference");
     println!(
-        "way                          all bits  4 decimals  to 100  to 1000"
+        "                                losses equal  largest difference  names"
+    );
+    println!(
+        "way                         all bits  4 decimals   to 100  to 1000  equal"
     );
     for (name, way) in [
         ("the tape, adding as Python", Way::Python),
@@ -73,9 +75,11 @@ fn agreement(names: &Names) {
         let apart = pairs().map(|(a, b)| (a - b).abs());
         let early = apart.clone().take(100).fold(0.0, f64::max);
         let late = apart.fold(0.0, f64::max);
-        println!("{name:26} {equal:10} {decimals:11} {early:7.1e} {late:8.1e}");
         let same = invented.iter().filter(|&&it| trainer.invent() == it);
-        println!("  and of the twenty names, {}", same.count());
+        println!(
+            "{name:26}  {equal:8}  {decimals:10}  {early:7.1e}  {late:7.1e}  {:5}",
+            same.count()
+        );
     }
 }
 
