@@ -8,6 +8,8 @@
 mod example;
 #[path = "../chapters-code/names/mod.rs"]
 mod names;
+#[path = "../chapters-code/names/original.rs"]
+mod original;
 mod support;
 #[path = "../chapters-code/names/variants.rs"]
 #[allow(dead_code)] // the studies need all of it
@@ -21,6 +23,7 @@ use example::built;
 use insta::assert_snapshot;
 use names::python::Random;
 use names::{Names, STEPS, Trainer, Way};
+use original::original;
 use sha2::{Digest, Sha256};
 use support::{Folder, wrap};
 
@@ -35,19 +38,6 @@ fn program(folder: &Path, arguments: &[&str]) -> Output {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// What the original computed: its losses, and the names it invented.
-fn original() -> (Vec<f64>, Vec<String>) {
-    let record = root().join("book/records/training/microgpt-py.txt");
-    let text = std::fs::read_to_string(record).unwrap();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let pairs = lines.filter_map(|line| line.split_once(' '));
-    let (names, losses): (Vec<_>, Vec<_>) =
-        pairs.partition(|(key, _)| *key == "name");
-    let losses = losses.iter().map(|(_, loss)| loss.parse().unwrap());
-    let names = names.iter().map(|(_, name)| name.to_string());
-    (losses.collect(), names.collect())
 }
 
 /// The file that the original trains on.

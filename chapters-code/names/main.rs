@@ -6,6 +6,7 @@
 
 #[path = "mod.rs"]
 mod names;
+mod original;
 #[path = "../../examples/terminal/mod.rs"]
 mod terminal;
 mod variants;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use double::orientation::ladder;
 use double::scalar_autograd::Node;
 use names::{Names, STEPS, Trainer, Way};
+use original::original;
 use variants::{Run, held_out, variants};
 
 fn main() -> ExitCode {
@@ -41,20 +43,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The losses that the original printed, and its names.
-fn original() -> (Vec<f64>, Vec<&'static str>) {
-    let text = include_str!("../../book/records/training/microgpt-py.txt");
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let pairs = lines.filter_map(|line| line.split_once(' '));
-    let (names, losses): (Vec<_>, Vec<_>) =
-        pairs.partition(|(key, _)| *key == "name");
-    let losses = losses.iter().map(|(_, loss)| loss.parse().expect("a loss"));
-    (losses.collect(), names.into_iter().map(|(_, name)| name).collect())
-}
-
 /// How far each way is from the original.
 fn agreement(names: &Names) {
-    let (losses, invented) = original();
     println!(
         "                                losses equal  largest difference  names"
     );
@@ -66,21 +56,24 @@ fn agreement(names: &Names) {
         ("the tape", Way::Tape),
         ("by hand, on matrices", Way::ByHand),
     ] {
-        let mut trainer = Trainer::new(names.clone(), way, 42);
-        let found: Vec<f64> = (0..STEPS).map(|_| trainer.take_step()).collect();
-        let pairs = || found.iter().zip(&losses);
-        let equal = pairs().filter(|(a, b)| a == b).count();
-        let four = |x: &f64| format!("{x:.4}");
-        let decimals = pairs().filter(|(a, b)| four(a) == four(b)).count();
-        let apart = pairs().map(|(a, b)| (a - b).abs());
-        let early = apart.clone().take(100).fold(0.0, f64::max);
-        let late = apart.fold(0.0, f64::max);
-        let same = invented.iter().filter(|&&it| trainer.invent() == it);
-        println!(
-            "{name:26}  {equal:8}  {decimals:10}  {early:7.1e}  {late:7.1e}  {:5}",
-            same.count()
-        );
+        let trainer = Trainer::new(names.clone(), way, 42);
+        println!("{name:26}  {}", beside_the_original(trainer));
     }
+}
+
+/// What a training run has in common with that of the original.
+fn beside_the_original(mut trainer: Trainer) -> String {
+    let (losses, invented) = original();
+    let found: Vec<f64> = (0..STEPS).map(|_| trainer.take_step()).collect();
+    let pairs = || found.iter().zip(&losses);
+    let equal = pairs().filter(|(a, b)| a == b).count();
+    let four = |x: &f64| format!("{x:.4}");
+    let decimals = pairs().filter(|(a, b)| four(a) == four(b)).count();
+    let apart = pairs().map(|(a, b)| (a - b).abs());
+    let early = apart.clone().take(100).fold(0.0, f64::max);
+    let late = apart.fold(0.0, f64::max);
+    let same = invented.iter().filter(|&&it| trainer.invent() == it).count();
+    format!("{equal:8}  {decimals:10}  {early:7.1e}  {late:7.1e}  {same:5}")
 }
 
 /// The loss ladder of names: what counting achieves on the names held out,
@@ -128,32 +121,36 @@ fn memory(names: &Names) {
 /// those held out, whose losses have the spread of the last column.
 fn noise(names: &Names) {
     let mut trainer = Trainer::new(names.clone(), Way::ByHand, 42);
-    let kept_back: Vec<Vec<usize>> = held_out(&trainer.names)
-        .iter()
-        .map(|name| trainer.names.tokens(name))
-        .collect();
-    let count = kept_back.len() as f64;
+    let count = held_out(&trainer.names).len();
     println!("            one name   mean of the   {count} names held out");
     println!("step  (as printed)  last hundred   mean   standard deviation");
     let mut losses = Vec::new();
     for step in 1..=STEPS {
         losses.push(trainer.take_step());
-        if step % 100 > 0 {
-            continue;
+        if step % 100 == 0 {
+            let one = losses[step - 1];
+            let (hundred, _) = mean_and_deviation(&losses[step - 100..]);
+            let model = &trainer.model;
+            let of_one = |name: &String| {
+                Way::ByHand.loss_and_grad(model, &trainer.names.tokens(name)).0
+            };
+            let scored = held_out(&trainer.names).iter().map(of_one);
+            let (mean, deviation) =
+                mean_and_deviation(&scored.collect::<Vec<_>>());
+            println!(
+                "{step:4}  {one:12.4}  {hundred:12.3}  {mean:5.3}   \
+                 {deviation:.3}"
+            );
         }
-        let of_one = |name: &Vec<usize>| {
-            Way::ByHand.loss_and_grad(&trainer.model, name).0
-        };
-        let scored: Vec<f64> = kept_back.iter().map(of_one).collect();
-        let mean = scored.iter().sum::<f64>() / count;
-        let squares = scored.iter().map(|loss| (loss - mean).powi(2));
-        let deviation = (squares.sum::<f64>() / count).sqrt();
-        let (one, hundred) = (losses[step - 1], &losses[step - 100..]);
-        let hundred = hundred.iter().sum::<f64>() / 100.0;
-        println!(
-            "{step:4}  {one:12.4}  {hundred:12.3}  {mean:5.3}   {deviation:.3}"
-        );
     }
+}
+
+/// The mean of some numbers, and their standard deviation.
+fn mean_and_deviation(x: &[f64]) -> (f64, f64) {
+    let count = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / count;
+    let squares = x.iter().map(|x| (x - mean).powi(2));
+    (mean, (squares.sum::<f64>() / count).sqrt())
 }
 
 /// Every variant with three seeds: its loss on the names held out.

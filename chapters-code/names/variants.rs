@@ -96,6 +96,7 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
 #[derive(Clone)]
 struct Params(Vec<Vec<f64>>);
 
+const HEAD: usize = 2;
 const MATRICES: usize = 9;
 const GAINS: usize = MATRICES;
 const SHIFTS: usize = GAINS + 4;
@@ -124,9 +125,9 @@ impl Recipe {
     /// Whether this recipe learns a tensor.
     fn learns(&self, tensor: usize) -> bool {
         match tensor {
-            2 => !self.tied,
+            HEAD => !self.tied,
             ..MATRICES => true,
-            ..BIASES => self.layer_norm,
+            MATRICES..BIASES => self.layer_norm,
             _ => self.biases,
         }
     }
