@@ -100,6 +100,9 @@
                 await globalThis.lab.open(figure);
                 button.remove(); // and the keyboard goes on from here
                 figure.querySelector('.lab').focus({ preventScroll: true });
+                // What is below the figure stays where it was; its top may not
+                const { top } = figure.getBoundingClientRect();
+                if (top < 0) figure.scrollIntoView({ block: 'start' });
             } catch (error) {
                 button.disabled = false;
                 button.textContent = `It did not start (${error.message}). Try again`;

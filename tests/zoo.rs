@@ -112,16 +112,19 @@ fn the_record_lists_exactly_these_variants() {
     assert!(record.iter().all(|(_, losses)| losses.len() == 5));
 }
 
-/// What the appendix says of the curves.
+/// What the appendix says of the curves. Three faults are in code that these
+/// runs do not reach, so they are not counted.
 #[test]
-fn ten_faults_of_the_record_hardly_move_the_loss() {
+fn seven_of_twenty_one_faults_hardly_move_the_loss() {
     let record = record();
     let (_, faults) = record.split_at(EXPERIMENTS.len());
-    let right = record[0].1[4];
-    let near = |loss: f64| (loss - right).abs() < 0.03; // nats
-    assert_eq!(faults.iter().filter(|row| near(row.1[4])).count(), 10);
-    let same = faults.iter().filter(|row| row.1 == record[0].1).count();
-    assert_eq!(same, 3);
+    let right = &record[0].1;
+    let reached: Vec<_> = faults.iter().filter(|row| row.1 != *right).collect();
+    assert_eq!((faults.len(), reached.len()), (24, 21));
+    let last = || reached.iter().map(|row| row.1[4]);
+    let near = last().filter(|loss| (loss - right[4]).abs() < 0.03); // nats
+    assert_eq!(near.count(), 7);
+    assert_eq!(last().filter(|loss| *loss < right[0]).count(), 20);
 }
 
 /// What chapter 4 says of post-norm.

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use double::Matrix;
-use double::embeddings::Embeddings;
+use double::embeddings::{Embeddings, normal};
 use double::gpt::Gpt;
 use double::orientation::{dot, rows, softmax};
 use double::tokenization::CharTokenizer;
@@ -225,6 +225,7 @@ fn train_with(
     fixed: Option<&Matrix>,
     train: &[u16],
 ) -> Result<Gpt, Box<dyn Error>> {
+    // A model of two blocks, for 1,000 steps
     let mut trainer = trainer(untrained(2)?, 1000, 1000)?;
     let put_back = |model: &mut Gpt| {
         if let Some(table) = fixed {
@@ -259,7 +260,7 @@ fn position_cosines(models: [&Gpt; 2]) {
 /// The mean loss at each position of a window.
 fn loss_by_position(model: &Gpt, validation: &[u16]) {
     println!("[loss by position]");
-    let mut sums = [0.0; 32];
+    let (mut sums, mut squares) = ([0.0; 32], [0.0; 32]);
     let windows = validation.windows(33).step_by(4);
     let count = windows.len() as f64;
     for window in windows {
@@ -267,23 +268,39 @@ fn loss_by_position(model: &Gpt, validation: &[u16]) {
         for (position, mut z) in logits.rows_mut().into_iter().enumerate() {
             let target = z[usize::from(window[position + 1])];
             let Some(z) = z.as_slice_mut() else { continue };
-            sums[position] += softmax(z) - target;
+            let loss = softmax(z) - target;
+            sums[position] += loss;
+            squares[position] += loss * loss;
         }
     }
-    println!("position  characters seen  loss");
+    println!("position  characters seen  loss   give or take");
     for position in [0, 1, 2, 3, 7, 15, 31] {
         let (seen, loss) = (position + 1, sums[position] / count);
-        println!("{position:8}  {seen:15}  {loss:.3}");
+        let variance = squares[position] / count - loss * loss;
+        let error = (variance / count).sqrt(); // of the mean
+        println!("{position:8}  {seen:15}  {loss:.3}  {error:.3}");
     }
 }
 
-/// Whether the sums in a trained model can be taken apart.
-fn trained_apart(models: [&Gpt; 2]) {
+/// Whether the sums in a trained model can be taken apart, and those of random
+/// rows of the same sizes.
+fn trained_apart([before, after]: [&Gpt; 2]) {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut like = |table: &Matrix| {
+        let size = table.mapv(|x| x * x).mean().unwrap_or(0.0).sqrt();
+        normal(table.dim(), size, &mut rng)
+    };
+    let Embeddings { token, position } = &after.embeddings;
+    let random = Embeddings { token: like(token), position: like(position) };
     println!("[trained apart]");
-    println!("           cosine (RMS)  token found  position found");
-    for (name, model) in ["untrained", "trained"].into_iter().zip(models) {
-        let [cosine, token, position] = parts(&model.embeddings);
-        println!("{name:9}  {cosine:12.3}  {token:9.1} %  {position:12.1} %");
+    println!("              cosine (RMS)  token found  position found");
+    for (name, layer) in [
+        ("untrained", &before.embeddings),
+        ("trained", &after.embeddings),
+        ("random sizes", &random),
+    ] {
+        let [cosine, token, position] = parts(layer);
+        println!("{name:12}  {cosine:12.3}  {token:9.1} %  {position:12.1} %");
     }
 }
 

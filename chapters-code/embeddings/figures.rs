@@ -248,7 +248,7 @@ pub fn tokens(
         );
         svg.text(left + 170.0, 26.0, Align::Middle, name);
         let r = correlation(&x, &counts);
-        let r = format!("first direction (with log frequency: {r:.2})");
+        let r = format!("correlation {r:.2}");
         svg.text(left + 170.0, 399.0, Align::Middle, &r.replace('-', "−"));
         for (i, &c) in tokenizer.vocabulary().iter().enumerate() {
             let colour = match c {
@@ -305,6 +305,9 @@ pub fn scatter(tokenizer: &CharTokenizer) -> String {
             let label = format!("{} ×{times}", visible(c));
             let style = " font-family=\"monospace\" font-size=\"12\"";
             svg.styled(x, y, Align::End, style, &label);
+            let y = y - 4.0;
+            let lead = "currentColor\" stroke-opacity=\"0.4";
+            svg.line(&[(x + 4.0, y), (left - 3.0, y)], lead, false);
         }
     }
     svg.finish()

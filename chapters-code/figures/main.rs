@@ -18,6 +18,13 @@ mod tokenization;
 mod embeddings;
 #[path = "../transformer_block/figures.rs"]
 mod transformer_block;
+#[path = "../transformer_block/attention_figures.rs"]
+mod attention;
+#[path = "../transformer_block/heads.rs"]
+#[allow(dead_code)] // the example `heads` needs all of it
+mod heads;
+#[path = "../transformer_block/heads_figures.rs"]
+mod heads_figures;
 #[path = "../generation/figures.rs"]
 mod generation;
 #[path = "../gpt/figures.rs"]
@@ -25,6 +32,7 @@ mod gpt;
 #[path = "../names/figures.rs"]
 mod names;
 mod performance;
+mod scale;
 #[path = "../scalar_autograd/figures.rs"]
 mod scalar_autograd;
 #[path = "../training/figures.rs"]
@@ -72,8 +80,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("tokens", embeddings::tokens(tables, &tokenizer)),
         ("scatter", embeddings::scatter(&tokenizer)),
         ("scaling", performance::scaling()),
+        ("scale", broad(scale::scale())),
         ("attention", broad(transformer_block::attention(&after, &tokenizer))),
         ("heads", broad(transformer_block::heads(&after, &tokenizer))),
+        ("attention-touch", heads_figures::touch(&after, &tokenizer)),
+        ("heads-distance", broad(heads_figures::distances())),
+        ("attention-graph", broad(attention::graph())),
+        ("causal-mask", broad(attention::causal_mask())),
+        ("qkv-layout", broad(attention::qkv_layout())),
+        ("block", broad(attention::block())),
         ("gelu", transformer_block::gelu_curves()),
         ("projection", broad(transformer_block::projection())),
         ("spike", transformer_block::spike()),

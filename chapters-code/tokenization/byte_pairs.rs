@@ -9,12 +9,14 @@ use double::tokenization::{CharTokenizer, TokenizerError};
 
 // ANCHOR: merge
 /// The most frequent pair of neighbors, and its count; of equals, the first.
+/// (In `aaa` it counts two pairs, though `merge` can join only one.)
 pub fn most_frequent_pair(ids: &[u16]) -> Option<([u16; 2], usize)> {
     let mut counts: HashMap<[u16; 2], (usize, Reverse<usize>)> = HashMap::new();
     for (position, pair) in ids.windows(2).enumerate() {
         let new = (0, Reverse(position));
         counts.entry([pair[0], pair[1]]).or_insert(new).0 += 1;
     }
+    // The largest count; of equal ones, the smallest position.
     let (pair, (count, _)) = counts.into_iter().max_by_key(|entry| entry.1)?;
     Some((pair, count))
 }

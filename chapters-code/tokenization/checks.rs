@@ -50,6 +50,8 @@ fn build((encode, decode): Bytes) {
     assert_eq!(decode(&[72, 226, 130, 33]), Err(1), "most of a character");
     assert_eq!(decode(&[255, 72]), Err(0), "no byte of any text");
     assert_eq!(decode(&[72, 256]), Err(1), "no byte at all");
+    assert_eq!(decode(&[255, 300]), Err(0), "of two bad ids, the first");
+    assert_eq!(decode(&[72, 195, 300]), Err(1), "half a character, then");
 }
 exercise!(tokenization_build, super::build, BYTES);
 

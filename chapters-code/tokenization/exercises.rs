@@ -18,7 +18,7 @@ fn encode(text: &str) -> Vec<u16> {
 /// The text again, or the index of the first bad id: above 255, or the start
 /// of an invalid UTF-8 sequence.
 fn decode(ids: &[u16]) -> Result<String, usize> {
-    todo!("u8::try_from, then String::from_utf8 and what its error knows")
+    todo!("the bytes before any id above 255; String::from_utf8")
 }
 
 pub const BYTES: Bytes = (encode, decode);

@@ -24,7 +24,7 @@ fn renamed_ids() -> Result<(), Box<dyn Error>> {
     println!("[renamed ids]");
     let tokenizer = CharTokenizer::new(SONNETS)?;
     let ids = tokenizer.encode(SONNETS)?;
-    let model = untrained(2)?;
+    let model = untrained(2)?; // two blocks
 
     let mut new_name: Vec<u16> = (0..59).collect();
     new_name.shuffle(&mut ChaCha8Rng::seed_from_u64(2));
@@ -41,6 +41,7 @@ fn renamed_ids() -> Result<(), Box<dyn Error>> {
         let ids = tokenizer.encode("love")?;
         ids.iter().map(|&id| new_name[usize::from(id)]).collect::<Vec<_>>()
     });
+    // 200 steps, with a loss after each hundred
     let (_, losses) = train(model, &ids, 200, 100)?;
     let (_, renamed) = train(other, &renamed, 200, 100)?;
     println!("losses     {losses:.6?}\nrenamed    {renamed:.6?}");

@@ -18,10 +18,10 @@ fn encode(text: &str) -> Vec<u16> {
 /// The text again, or the index of the first bad id: above 255, or the start
 /// of an invalid UTF-8 sequence.
 fn decode(ids: &[u16]) -> Result<String, usize> {
-    let byte = |(i, &id): (usize, &u16)| u8::try_from(id).map_err(|_| i);
-    let bytes: Vec<u8> =
-        ids.iter().enumerate().map(byte).collect::<Result<_, _>>()?;
-    String::from_utf8(bytes).map_err(|error| error.utf8_error().valid_up_to())
+    let bytes = ids.iter().map_while(|&id| u8::try_from(id).ok());
+    let text = String::from_utf8(bytes.collect())
+        .map_err(|error| error.utf8_error().valid_up_to())?;
+    if text.len() < ids.len() { Err(text.len()) } else { Ok(text) }
 }
 
 pub const BYTES: Bytes = (encode, decode);

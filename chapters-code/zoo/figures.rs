@@ -15,8 +15,9 @@ pub fn zoo() -> String {
     multiples(
         "Twenty-four mistakes and their loss curves",
         "A panel for each mistake: validation loss over 2,000 steps, dashed for \
-         the right code and solid for the mistake. In ten of them the two \
-         curves can hardly be told apart.",
+         the right code and solid for the mistake. Three are in code that such \
+         a run does not reach; in seven of the others the two curves end \
+         within 0.03 nats of each other.",
         &pairs,
     )
 }
@@ -41,8 +42,8 @@ pub fn four_experiments() -> String {
         "Experiments on the block, on the ladder of losses",
         "Eight panels of validation loss over 2,000 steps, dashed for the model \
          of the book and solid for another one: without the scale, masked late, \
-         not masked, with another bend; without residual connections and with \
-         the norms on the stream, of two blocks and of eight.",
+         not masked, with ReLU; without residual connections and with the \
+         norms on the stream, of two blocks and of eight.",
         &[
             ("no-scale", "right"),
             ("late-mask", "right"),

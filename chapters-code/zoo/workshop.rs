@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::faults::Patch;
 
-// ANCHOR: patched
 /// `text` with `patch` applied.
 ///
 /// # Panics
@@ -17,7 +16,6 @@ pub fn patched(text: &str, patch: &Patch) -> String {
     assert_eq!(found, 1, "stale patch: in {file}, not once:\n{from}");
     text.replacen(from, to, 1)
 }
-// ANCHOR_END: patched
 
 /// Writes a copy of the files and folders of `root` that `paths` names, and of
 /// the manifest, to `folder`, and applies the patches there. A file that comes

@@ -6,6 +6,7 @@ use crate::{Breach, breach};
 
 const GLOSSARY: &str = "book/glossary.md";
 const SOURCES: &str = "book/sources.md";
+const INTRODUCTION: &str = "book/introduction.md";
 
 fn page<'a>(book: &'a Book, path: &str) -> Option<&'a Page> {
     book.pages.iter().find(|page| page.path == path)
@@ -312,6 +313,45 @@ pub fn sources_are_cited_where_they_are_used(book: &Book) -> Vec<Breach> {
                      the source is used"
                 );
                 breaches.push(breach(&page.path, own.min(1), said));
+            }
+        }
+    }
+    breaches
+}
+
+/// Experiments are numbered in reading order, and the introduction lists each.
+pub fn experiments_are_listed(book: &Book) -> Vec<Breach> {
+    let Some(list) = page(book, INTRODUCTION) else { return Vec::new() };
+    let links = list.links();
+    let mut breaches = Vec::new();
+    let mut last = (0, 0); // the chapter and the experiment before
+    for link in book.summary.links() {
+        let path = resolve(&book.summary.path, &link.target);
+        let page = path.and_then(|path| page(book, &path));
+        for heading in page.map_or_else(Vec::new, Page::headings) {
+            let path = format!("book/{}", link.target);
+            let at = |said| breach(&path, heading.line, said);
+            let Some(title) = heading.text.strip_prefix("Experiment ") else {
+                continue;
+            };
+            let number = title.split(':').next().unwrap_or("");
+            let parts = number.split_once('.').unwrap_or_default();
+            let this = [parts.0, parts.1].map(|part| part.parse().unwrap_or(0));
+            let this = (this[0], this[1]);
+            let follows = match this.0 == last.0 {
+                true => this.1 == last.1 + 1,
+                false => this.0 > last.0 && this.1 == 1,
+            };
+            if !follows {
+                let said = format!("{number} does not follow {last:?}");
+                breaches.push(at(said));
+            }
+            last = this;
+            let id = heading.id.as_deref().unwrap_or_default();
+            let target = format!("{}#{id}", link.target);
+            if !links.iter().any(|link| link.target == target) {
+                let said = format!("the introduction does not link {target}");
+                breaches.push(at(said));
             }
         }
     }

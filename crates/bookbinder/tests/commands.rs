@@ -25,9 +25,13 @@ enum Why {
 
 use Why::{Because, Decides, Recorded, RecordedEach};
 
+/// Why commands of the page "Build along" are not run here.
+const ALONG: &str =
+    "in a crate that the reader writes; tests/along.rs does both";
+
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 53] = [
+const ELSEWHERE: [(&str, Why); 63] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -53,6 +57,19 @@ const ELSEWHERE: [(&str, Why); 53] = [
         "cargo test --package bookbinder --test lab",
         Decides("cargo test --locked --package bookbinder"),
     ),
+    (
+        "cargo test --package bookbinder --test along",
+        Decides("cargo test --locked --package bookbinder"),
+    ),
+    ("cargo test --test orientation", Because(ALONG)),
+    ("cargo test --test tokenization", Because(ALONG)),
+    ("cargo test --test embeddings", Because(ALONG)),
+    ("cargo test --test transformer_block", Because(ALONG)),
+    ("cargo test --test gpt", Because(ALONG)),
+    ("cargo test --test training", Because(ALONG)),
+    ("cargo test --test generation", Because(ALONG)),
+    ("cargo run", Because("in a project of the reader's: tests/taking.rs")),
+    ("cargo run --example learn -- ../data/sonnets.txt", Because(ALONG)),
     // What takes minutes
     ("cargo bench", Recorded(&["speed/scaling.txt"])),
     (
@@ -473,4 +490,48 @@ fn the_text_of_the_readme_is_recorded() {
     assert!(text.lines().count() >= 12, "{text}");
     let record = read("book/records/training/tinyshakespeare-hour.txt");
     assert!(record.contains(text), "{text}");
+}
+
+/// Where the README's links to pages lead: to the published book, once the
+/// manifest says where that is, and until then nowhere, since a raw page is
+/// full of directives that only mdBook follows.
+fn wrong_about_the_book(readme: &str, manifest: &str) -> Option<&'static str> {
+    let homepage = manifest.lines().find_map(|l| l.strip_prefix("homepage = "));
+    let defined = readme.lines().find_map(|l| l.strip_prefix("[book]: "));
+    let mut links = readme.split("](book/").skip(1);
+    let raw = |rest: &str| {
+        rest.split(')').next().is_some_and(|page| page.ends_with(".md"))
+    };
+    if links.any(raw) {
+        return Some("a link to a raw page");
+    }
+    match (homepage.map(|url| url.trim_matches('"')), defined) {
+        (Some(url), Some(book)) if url != book => Some("another address"),
+        (Some(_), None) => Some("no definition of [book]"),
+        (None, Some(_)) => Some("a book that the manifest does not know"),
+        (None, None) if !readme.contains("cargo book") => Some("no way in"),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_readme_leads_to_the_book() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
+    assert_eq!(wrong_about_the_book(&readme, &manifest), None);
+
+    let (here, there) = ("homepage = \"a\"", "[book]: a");
+    for (readme, manifest, wrong) in [
+        (there, here, false),
+        ("[book]: b", here, true),
+        ("cargo book", here, true),
+        (there, "", true),
+        ("", "", true),
+        ("cargo book", "", false),
+        ("cargo book, [more](book/gpt.md)", "", true),
+        ("cargo book, [runs](book/records/a.txt)", "", false),
+    ] {
+        let found = wrong_about_the_book(readme, manifest);
+        assert_eq!(found.is_some(), wrong, "{readme} {manifest}: {found:?}");
+    }
 }
