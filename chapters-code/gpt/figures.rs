@@ -124,7 +124,7 @@ pub fn p_minus_y(model: &Gpt, tokenizer: &CharTokenizer) -> String {
 /// The loss of fresh models over the standard deviation of their weights.
 pub fn first_loss() -> Result<String, Box<dyn Error>> {
     let tokenizer = CharTokenizer::new(SONNETS)?;
-    let ids = tokenizer.encode(SONNETS.get(..257).unwrap_or(SONNETS))?;
+    let ids = tokenizer.encode(SONNETS.get(..513).unwrap_or(SONNETS))?;
     let (n_layer, n_head, n_embd, block_size) = (4, 4, 128, 64);
     let vocab_size = tokenizer.vocab_size();
     let sizes = GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
@@ -165,7 +165,7 @@ pub fn first_loss() -> Result<String, Box<dyn Error>> {
                 tensor.data.iter_mut().for_each(|w| *w *= std / 0.02);
             }
         }
-        let loss = model.loss(&ids[..256], &ids[1..], 64);
+        let loss = model.loss(&ids[..512], &ids[1..], 64);
         measured.push((x_at(std), y_at(loss)));
         let guess = uniform + n_embd as f64 * std * std / 2.0;
         predicted.push((x_at(std), y_at(guess)));

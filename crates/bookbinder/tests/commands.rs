@@ -274,6 +274,7 @@ fn commands_of(text: &str) -> Vec<String> {
     let mut commands = Vec::new();
     let mut block = None;
     let mut sentences = String::new();
+    let text = text.replace("<code>", "`").replace("</code>", "`");
     for line in text.lines() {
         if let Some(language) = line.strip_prefix("```") {
             block = if block.is_some() { None } else { Some(language) };
