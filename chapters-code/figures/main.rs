@@ -29,6 +29,8 @@ mod heads_figures;
 mod generation;
 #[path = "../gpt/figures.rs"]
 mod gpt;
+#[path = "../names/figures.rs"]
+mod names;
 mod performance;
 mod scale;
 #[path = "../scalar_autograd/figures.rs"]
@@ -105,6 +107,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("samplers", broad(generation::samplers(&after, &tokenizer)?)),
         ("boldness", broad(generation::boldness(&after, &tokenizer)?)),
         ("cache", broad(generation::cache())),
+        ("names", broad(names::noise())),
         ("tape", broad(scalar_autograd::tape())),
         ("zoo", broad(zoo::zoo())),
         ("ablations", broad(zoo::ablations())),
