@@ -32,7 +32,7 @@ struct Options {
     /// Threads
     #[arg(long, value_parser = value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Iterations (windows for gen, anew and slide); chosen to take about five seconds
+    /// Iterations (windows, where text is generated); chosen to take about five seconds
     #[arg(long, value_parser = value_parser!(u32).range(1..=1_000_000))]
     iters: Option<u32>,
     /// Shards that a batch is cut into
@@ -55,6 +55,8 @@ enum Mode {
     Anew,
     /// Far beyond the window, which moves on again and again
     Slide,
+    /// The same without a cache: a whole window anew for each token
+    AnewSlide,
     /// No model: each of its numbers is read once, and that is all
     Read,
 }
@@ -220,10 +222,8 @@ fn measure(
             let sampler = Sampler::new(0.8, None).expect("a sampler");
             let times = time(iters, || {
                 let mut ids = vec![0];
-                while ids.len() < config.block_size {
-                    let (logits, _) = model.forward(&ids, ids.len());
-                    let last = logits.row(ids.len() - 1).to_vec();
-                    ids.push(sampler.sample(&last, &mut rng));
+                while ids.len() <= config.block_size {
+                    ids.push(anew(&model, &ids, sampler, &mut rng));
                 }
             });
             (times, config.block_size, linear + attention)
@@ -234,6 +234,18 @@ fn measure(
                 Generator::new(&model, &[0], sampler, rng).expect("a prompt");
             let times = time(iters, || {
                 ids.by_ref().take(config.block_size).count();
+            });
+            (times, config.block_size, linear + attention)
+        }
+        Mode::AnewSlide => {
+            let sampler = Sampler::new(0.8, None).expect("a sampler");
+            let mut window = data[..config.block_size].to_vec();
+            let times = time(iters, || {
+                for _ in 0..config.block_size {
+                    let id = anew(&model, &window, sampler, &mut rng);
+                    window.rotate_left(1);
+                    window[config.block_size - 1] = id;
+                }
             });
             (times, config.block_size, linear + attention)
         }
@@ -266,6 +278,17 @@ fn measure(
         times.len(),
         peak_rss_mib,
     );
+}
+
+/// The next token, by a pass over all of `ids`.
+fn anew(
+    model: &Gpt,
+    ids: &[u16],
+    sampler: Sampler,
+    rng: &mut ChaCha8Rng,
+) -> u16 {
+    let (logits, _) = model.forward(ids, ids.len());
+    sampler.sample(&logits.row(ids.len() - 1).to_vec(), rng)
 }
 
 /// The sum of all numbers, as fast as they come: eight additions of a register

@@ -7,8 +7,8 @@ lab.widget('layer_norm', async (place) => {
     const { canvas, line, write, draw, BLUE, ORANGE } = lab;
     const REACH = 4; // of the row's sliders
     const SPIKE = [1, 0, 0, 0];
-    const WISHES = ['all a little larger', 'the same, but louder',
-        'the first one larger', 'the second one larger'];
+    const PARTS = ['all four outputs', 'the row x̂ itself',
+        'the first output', 'the second output'];
     const run = await lab.Run.start();
 
     let x = [...SPIKE], x_hat = SPIKE, dy = SPIKE, dx = SPIKE;
@@ -24,7 +24,7 @@ lab.widget('layer_norm', async (place) => {
     press('equal', 'make all equal', 'Made all equal', () => mean(x));
     button(buttons, 'start again', () => {
         set(SPIKE);
-        wishes.forEach((wish, i) => { wish.value = Number(i === 3); });
+        parts.forEach((part, i) => { part.value = Number(i === 3); });
     }).name = 'again';
     const said = status(place);
     const { say, attempt } = trouble(place);
@@ -34,14 +34,14 @@ lab.widget('layer_norm', async (place) => {
         arrow(svg, width, '→');
     });
     make(place, 'p', { class: 'lab-status' }, 'Dashed: the mean. Shaded: one'
-        + ' spread σ, the standard deviation, to either side.');
+        + ' standard deviation σ to either side.');
 
-    make(place, 'p', {}, 'And back: the loss has wishes for what comes out.'
-        + ' Which of these four reach the row?');
-    const wishes = sliders('wish', WISHES, '18rem', 1, [0, 0, 0, 1]);
+    make(place, 'p', {}, 'And back: dy says which outputs raise the loss.'
+        + ' Mix it from these four. How much of each reaches the row?');
+    const parts = sliders('part', PARTS, '15rem', 1, [0, 0, 0, 1]);
     const back = canvas(make(place, 'div'), '', 190, (svg, width) => {
         panel(svg, 0, width, 'what reaches x: dx', dx, 2);
-        panel(svg, 1, width, 'the wishes, added: dy', dy, 2);
+        panel(svg, 1, width, 'what raises the loss: dy', dy, 2);
         arrow(svg, width, '←');
     });
     const heard = status(place);
@@ -92,15 +92,15 @@ lab.widget('layer_norm', async (place) => {
         answer();
     }
 
-    /** Has the crate compute: the normalized row, for the second wish needs it,
-     *  then what becomes of the wishes. */
+    /** Has the crate compute: the normalized row, since one part of dy is it,
+     *  then what becomes of dy. */
     async function ask() {
         const norm = async (dy) => {
             const bytes = new Float32Array([...x, ...dy]).buffer;
             return run.floats('layer_norm', new Uint8Array(bytes));
         };
         const y = (await norm([0, 0, 0, 0])).slice(0, 4);
-        const [all, louder, first, second] = wishes.map((wish) => wish.value);
+        const [all, louder, first, second] = parts.map((part) => part.value);
         const sum = [...y].map((y_j, j) => all + louder * y_j
             + (j === 0 ? first : 0) + (j === 1 ? second : 0));
         const both = await norm(sum);
@@ -112,7 +112,7 @@ lab.widget('layer_norm', async (place) => {
         const told = (values) => values.map((z) => number(z)).join(', ');
         forward.name(`The row ${told(x)}: ${spreads(x)}. Normalized:`
             + ` ${told(x_hat)}.`);
-        back.name(`The wishes, added: ${told(dy)}. What reaches the row:`
+        back.name(`The gradient of the outputs: ${told(dy)}. Of the row:`
             + ` ${told(dx)}.`);
         forward.repaint();
         back.repaint();
@@ -122,21 +122,21 @@ lab.widget('layer_norm', async (place) => {
     }
 
     function forth() {
-        if (spread(x) < 1e-6) return 'All four are equal and the spread is 0:'
+        if (spread(x) < 1e-6) return 'All four are equal and σ is 0:'
             + ' only ε, under the root, keeps us from dividing by it.';
-        if (!done) return 'Each number, less the mean, divided by the spread.';
+        if (!done) return 'Each number, less the mean, divided by σ.';
         const change = largest(x_hat.map((y, j) => y - done.before[j]));
         return `${done.past}: the largest change in the normalized row is`
             + ` ${change.toFixed(5)}.`;
     }
 
     function outcome() {
-        if (largest(dy) < 1e-3) return 'No wish, and nothing to pass on.';
-        if (largest(dx) < 1e-3) return 'Nothing gets through: LayerNorm cannot'
-            + ' hear this wish.';
+        if (largest(dy) < 1e-3) return 'dy is zero, and so is dx.';
+        if (largest(dx) < 1e-3) return 'Nothing gets through: the outputs cannot'
+            + ' move in this direction, whatever the row does.';
         if (spread(x) < 1e-6) return 'What gets through is divided by √ε'
-            + ' instead of the spread, and so becomes 316 times as large.';
-        const along = mean(dx.map((slope, j) => slope * x_hat[j]));
+            + ' instead of σ, and so becomes 316 times as large.';
+        const along = mean(dx.map((dx_j, j) => dx_j * x_hat[j]));
         return `What gets through: its mean is ${number(mean(dx))}, and there`
             + ` is ${number(along)} of x̂ in it.`;
     }
@@ -181,7 +181,7 @@ lab.widget('layer_norm', async (place) => {
         return Math.sqrt(mean(values.map((value) => (value - m) ** 2)));
     }
     function spreads(values) {
-        return `mean ${number(mean(values))}, spread ${number(spread(values))}`;
+        return `mean ${number(mean(values))}, σ ${number(spread(values))}`;
     }
     function largest(values) {
         return Math.max(...values.map(Math.abs));

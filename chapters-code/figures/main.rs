@@ -18,10 +18,19 @@ mod tokenization;
 mod embeddings;
 #[path = "../transformer_block/figures.rs"]
 mod transformer_block;
+#[path = "../transformer_block/attention_figures.rs"]
+mod attention;
+#[path = "../transformer_block/heads.rs"]
+#[allow(dead_code)] // the example `heads` needs all of it
+mod heads;
+#[path = "../transformer_block/heads_figures.rs"]
+mod heads_figures;
 #[path = "../generation/figures.rs"]
 mod generation;
 #[path = "../gpt/figures.rs"]
 mod gpt;
+#[path = "../names/figures.rs"]
+mod names;
 mod performance;
 mod scale;
 #[path = "../scalar_autograd/figures.rs"]
@@ -74,6 +83,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("scale", broad(scale::scale())),
         ("attention", broad(transformer_block::attention(&after, &tokenizer))),
         ("heads", broad(transformer_block::heads(&after, &tokenizer))),
+        ("attention-touch", heads_figures::touch(&after, &tokenizer)),
+        ("heads-distance", broad(heads_figures::distances())),
+        ("attention-graph", broad(attention::graph())),
+        ("causal-mask", broad(attention::causal_mask())),
+        ("qkv-layout", broad(attention::qkv_layout())),
+        ("block", broad(attention::block())),
         ("gelu", transformer_block::gelu_curves()),
         ("projection", broad(transformer_block::projection())),
         ("spike", transformer_block::spike()),
@@ -90,9 +105,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("curve", broad(training::curve())),
         ("samples", broad(training::samples())),
         ("long-samples", broad(training::long_samples())),
-        ("samplers", generation::samplers(&after, &tokenizer)?),
-        ("boldness", generation::boldness(&after, &tokenizer)?),
-        ("cache", generation::cache()),
+        ("samplers", broad(generation::samplers(&after, &tokenizer)?)),
+        ("boldness", broad(generation::boldness(&after, &tokenizer)?)),
+        ("cache", broad(generation::cache())),
+        ("names", broad(names::noise())),
         ("tape", broad(scalar_autograd::tape())),
         ("zoo", broad(zoo::zoo())),
         ("ablations", broad(zoo::ablations())),

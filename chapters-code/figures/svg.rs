@@ -164,6 +164,36 @@ impl Svg {
         ));
     }
 
+    /// Strokes over the future, above the diagonal of `n` by `n` cells: each
+    /// cell is crossed by `2·per_cell − 1` of them.
+    pub fn hatch_future(
+        &mut self,
+        [left, top]: [f64; 2],
+        cell: f64,
+        n: usize,
+        per_cell: usize,
+    ) {
+        let (size, step) = (n * per_cell, cell / per_cell as f64);
+        let mut d = String::new();
+        // Row + column is the same along a stroke, which ends at an edge
+        for sum in 0..2 * size - 1 {
+            let upper = sum.saturating_sub(size - 1);
+            let future = |row: &usize| row / per_cell < (sum - row) / per_cell;
+            let Some(lower) = (upper..=sum).rev().find(future) else {
+                continue;
+            };
+            let x = |column: usize| left + column as f64 * step;
+            let y = |row: usize| top + row as f64 * step;
+            let (x0, y0) = (x(sum - lower), y(lower + 1));
+            let (x1, y1) = (x(sum - upper + 1), y(upper));
+            let _ = write!(d, "M{x0:.1} {y0:.1}L{x1:.1} {y1:.1}");
+        }
+        self.push(format_args!(
+            "<path d=\"{d}\" fill=\"none\" stroke=\"{INK}\" \
+             stroke-opacity=\"0.35\" pointer-events=\"none\"/>"
+        ));
+    }
+
     pub fn push(&mut self, element: std::fmt::Arguments) {
         let _ = writeln!(self.0, "{element}");
     }

@@ -18,7 +18,7 @@ pub fn samplers(
     let mut svg = Svg::new(
         720,
         300,
-        "The same scores under five samplers",
+        "The same logits under five samplers",
         "Five groups of eight bars, one for each likely character: at \
          temperature one as the model has it; steeper at one half; flatter at \
          two; three bars alone with top-k three; one bar alone at zero.",
@@ -81,7 +81,7 @@ pub fn boldness(
     for share in [0.0, 0.5, 1.0] {
         let ends = [(x_at(0.0), y_at(share)), (x_at(2.0), y_at(share))];
         svg.line(&ends, FAINT, false);
-        let name = format!("{} %", 100.0 * share);
+        let name = format!("{}%", 100.0 * share);
         svg.text(62.0, y_at(share) + 5.0, Align::End, &name);
     }
     for temperature in [0.0, 0.5, 1.0, 1.5, 2.0] {
@@ -122,43 +122,48 @@ pub fn boldness(
     Ok(svg.finish())
 }
 
-/// What a new character adds to the weights of attention.
+/// What a new character adds to attention: prefill, then one row of decode.
 pub fn cache() -> String {
     let mut svg = Svg::new(
         720,
-        230,
-        "One more character is one more row",
-        "A triangle of squares, five rows for five characters, and below it a \
-         sixth row in another colour. Beside it the keys and values: five rows \
-         that are kept, and one that is new.",
+        240,
+        "Prefill and decode",
+        "Three tables for the characters of a text, one row each: attention \
+         weights, a triangle; keys; values. The first five rows, the prompt, \
+         are computed together and marked prefill. The sixth is computed \
+         alone and marked decode; it needs the five rows of keys and values \
+         above it, but none of the rows of weights.",
     );
-    let text: Vec<char> = "the sun".chars().collect();
     let (cell, top) = (24.0, 40.0);
-    let tables = [("weights", 80.0), ("keys", 380.0), ("values", 540.0)];
-    for (i, c) in text.iter().take(6).enumerate() {
-        let y = top + cell * i as f64;
+    let tables = [
+        ("attention weights", 170.0, INK),
+        ("keys", 380.0, ORANGE),
+        ("values", 540.0, GREEN),
+    ];
+    for (i, c) in "the su".chars().enumerate() {
         let new = i == 5;
-        let (colour, strength) = if new { (ORANGE, 0.9) } else { (INK, 0.25) };
-        svg.code(60.0, y + 17.0, Align::Middle, &visible(*c));
-        for j in 0..=i {
-            let x = 80.0 + cell * j as f64;
-            svg.bar([x, y, cell - 2.0, cell - 2.0], colour, strength);
-        }
-        for left in [380.0, 540.0] {
-            svg.bar([left, y, 96.0, cell - 2.0], colour, strength);
+        let y = top + cell * i as f64 + if new { 12.0 } else { 0.0 };
+        svg.code(150.0, y + 16.0, Align::Middle, &visible(c));
+        for (j, &(_, left, colour)) in tables.iter().enumerate() {
+            let strength = if new { 0.9 } else { 0.3 };
+            if j > 0 {
+                svg.bar([left, y, 96.0, cell - 2.0], colour, strength);
+                continue;
+            }
+            for j in 0..=i {
+                let x = left + cell * j as f64;
+                svg.bar([x, y, cell - 2.0, cell - 2.0], colour, strength);
+            }
         }
     }
-    for (name, left) in tables {
+    for (name, left, _) in tables {
         svg.text(left, 26.0, Align::Start, name);
     }
-    let style = format!(" fill=\"{ORANGE}\"");
-    svg.styled(
-        80.0,
-        214.0,
-        Align::Start,
-        &style,
-        "all that has to be computed",
-    );
-    svg.text(380.0, 214.0, Align::Start, "grey: kept from before");
+    let bracket =
+        [(126.0, 40.0), (118.0, 40.0), (118.0, 158.0), (126.0, 158.0)];
+    svg.line(&bracket, INK, false);
+    svg.text(108.0, 104.0, Align::End, "prefill");
+    svg.text(108.0, 188.0, Align::End, "decode");
+    svg.text(380.0, 222.0, Align::Start, "faint: kept in the KV cache");
     svg.finish()
 }

@@ -1,22 +1,31 @@
 // The modules of the chapters, in f64, are in `double`: for instance
 // `double::gpt::cross_entropy`. A `Matrix` is an ndarray of two axes.
-use crate::gpt::Answers;
+use crate::gpt::{Answers, FreshAnswers};
 use double::Matrix;
 use double::gpt::Gpt;
 
 // ANCHOR: predict
 /// Your predictions.
 pub const ANSWERS: Answers = Answers {
-    parameters: 0,        // of GPT-2 medium
-    slope: [f64::NAN; 3], // p − y, the third of three equal ones came
-    first_loss: f64::NAN, // of GPT-2 medium, two digits after the point
+    p_minus_y: [f64::NAN; 3], // three equal logits, the third token came
+    predictions: 0,           // in a batch of 12 windows of 64 characters
+    tied: 0,                  // rows with a gradient, if the head is tied
+    untied: 0,                // in the look-up's table, if it isn't
 };
 // ANCHOR_END: predict
 
+// ANCHOR: fresh
+/// Your predictions about GPT-2 medium before its first step.
+pub const FRESH: FreshAnswers = FreshAnswers {
+    parameters: 0,
+    first_loss: f64::NAN, // two digits after the point
+};
+// ANCHOR_END: fresh
+
 // ANCHOR: build
-/// The loss of one row of scores, in nats, and its slope along each.
-pub fn cross_entropy(scores: &[f64], target: usize) -> (f64, Vec<f64>) {
-    todo!("subtract the largest score before any exponential")
+/// The loss of one row of logits, in nats, and its gradient.
+pub fn cross_entropy(logits: &[f64], target: usize) -> (f64, Vec<f64>) {
+    todo!("subtract the largest logit before any exponential")
 }
 // ANCHOR_END: build
 

@@ -1,33 +1,33 @@
-//! Chapter 5. The whole model: from ids to a loss, and back to every weight.
+//! Chapter 5. The whole model: from ids to a loss, and the gradient of every
+//! parameter.
 
 use std::error::Error;
 
 use double::{Float, Matrix, Vector, gpt::*, orientation::*, tokenization::*};
-use ndarray::{Axis, Dimension, array};
+use ndarray::array;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let tokenizer = CharTokenizer::new(SONNETS)?;
     let ids = tokenizer.encode(SONNETS)?;
+    let losses = four_models(&ids)?;
     shapes()?;
     predictions()?;
     p_minus_y();
+    sure_and_wrong();
     tied_head()?;
-    first_loss(&ids)?;
-    repeats(&ids)?;
-    stream(&ids)?;
-    alike(&ids)?;
-    parameters();
-    memory();
-    names()?;
     check()?;
-    still_trains(&ids)
+    four_gradients(&losses)?;
+    recorded("longer runs", &["right", "silent-attention", "head-only"]);
+    fresh::all(&ids)
 }
+
+mod fresh;
 
 const SONNETS: &str = include_str!("../data/sonnets.txt");
 
 // ANCHOR: configs
-/// Small enough to measure every gradient in a moment.
+/// Small enough to measure every derivative in a moment.
 const TINY: GptConfig = GptConfig {
     n_layer: 2,
     n_head: 2,
@@ -37,7 +37,7 @@ const TINY: GptConfig = GptConfig {
 };
 
 /// The shape that `cargo run --example shakespeare` trains.
-const SMALL: GptConfig = GptConfig {
+const STANDARD: GptConfig = GptConfig {
     n_layer: 4,
     n_head: 4,
     n_embd: 128,
@@ -79,7 +79,7 @@ fn shapes() -> Result<(), Box<dyn Error>> {
 // ANCHOR_END: shapes
 
 // ANCHOR: predictions
-/// What one window asks, and what the answers are.
+/// One window: what each position has seen, and what it has to predict.
 fn predictions() -> Result<(), Box<dyn Error>> {
     println!("[predictions]");
     let tokenizer = CharTokenizer::new("Shall I compare thee")?;
@@ -95,7 +95,7 @@ fn predictions() -> Result<(), Box<dyn Error>> {
 // ANCHOR_END: predictions
 
 // ANCHOR: p_minus_y
-/// Three scores; the token with the second one came.
+/// Three logits; the second token came.
 fn p_minus_y() {
     println!("[p minus y]");
     let z = array![[1.0, 2.0, 5.0]].ln();
@@ -109,7 +109,25 @@ fn p_minus_y() {
 }
 // ANCHOR_END: p_minus_y
 
-/// The smallest model with weights large enough to see something.
+/// The gradient with respect to the logit of the token that came, for two
+/// losses, by how probable the model found that token. The vocabulary has two.
+fn sure_and_wrong() {
+    println!("[sure and wrong]");
+    println!("p of what came  cross-entropy  squared error");
+    for p in [0.999, 0.9, 0.5, 0.1, 0.001] {
+        let z = array![[p, 1.0 - p]].ln();
+        let (_, dz) = cross_entropy(z.clone(), &[0], 1.0);
+        let squared = numerical_gradient(flat(&z), 1e-5, |z| {
+            let mut p = z.to_vec();
+            softmax(&mut p);
+            (p[0] - 1.0).powi(2) + p[1].powi(2)
+        });
+        println!("{p:<14}{:15.3}{:15.3}", dz[[0, 0]], squared[0]);
+    }
+}
+
+/// The smallest model with every number moved by up to 0.3: untrained, it has
+/// zeros and ones where mistakes could hide.
 fn shaken() -> Result<Gpt, Box<dyn Error>> {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let mut model = Gpt::new(TINY, &mut rng)?;
@@ -122,209 +140,49 @@ fn shaken() -> Result<Gpt, Box<dyn Error>> {
 const INPUTS: [u16; 6] = [3, 1, 4, 1, 5, 9];
 const TARGETS: [u16; 6] = [1, 4, 1, 5, 9, 2];
 
+/// The loss of a model whose look-up and whose head have a table each.
+fn loss_of_two_tables(look_up: &Gpt, head: &Matrix) -> Float {
+    let (mut x, _) = look_up.embeddings.forward(&INPUTS, 6);
+    for block in &look_up.blocks {
+        (x, _) = block.forward(x, 6);
+    }
+    let (x, _) = look_up.norm.forward(&x);
+    cross_entropy(product(&x, &head.t()), &TARGETS, 1.0 / 6.0).0
+}
+
 // ANCHOR: tied_head
-/// The slope along one row of the token table: through the head alone, through
-/// the look-up alone, and what the model says.
+/// The gradient of one row of the token table: through the head alone, through
+/// the look-up alone, and what `backward` derives.
 fn tied_head() -> Result<(), Box<dyn Error>> {
     println!("[tied head]");
     let model = shaken()?;
-    let loss = |looked_up: &Gpt, head: &Matrix| {
-        let (mut x, _) = looked_up.embeddings.forward(&INPUTS, 6);
-        for block in &looked_up.blocks {
-            (x, _) = block.forward(x, 6);
-        }
-        let (x, _) = looked_up.norm.forward(&x);
-        let logits = product(&x, &head.t());
-        cross_entropy(logits, &TARGETS, 1.0 / 6.0).0
-    };
+    let table = &model.embeddings.token;
     let (_, grad) = model.loss_and_grad(&INPUTS, &TARGETS, 6);
+    let show = |part: &str, row: &[Float]| {
+        println!("  {part:<11} {:7.4}", array![[row[0], row[1], row[2]]]);
+    };
     for (id, what) in [(1, "1, twice in the text"), (7, "7, not in it")] {
-        let mut copy = model.clone();
-        let row = model.embeddings.token.row(id).to_vec();
-        let measure = |row: &[Float]| array![[row[0], row[1], row[2]]];
+        let row = table.row(id).to_vec();
         let head = numerical_gradient(&row, 1e-5, |moved| {
-            let mut head = model.embeddings.token.clone();
+            let mut head = table.clone();
             head.row_mut(id).assign(&Vector::from(moved.to_vec()));
-            loss(&model, &head)
+            loss_of_two_tables(&model, &head)
         });
         let look_up = numerical_gradient(&row, 1e-5, |moved| {
+            let mut copy = model.clone();
             let moved = Vector::from(moved.to_vec());
             copy.embeddings.token.row_mut(id).assign(&moved);
-            loss(&copy, &model.embeddings.token)
+            loss_of_two_tables(&copy, table)
         });
         println!("token {what}");
-        println!("  as head     {:7.4}", measure(&head));
-        println!("  as look-up  {:7.4}", measure(&look_up));
-        let derived = grad.embeddings.token.row(id).to_vec();
-        println!("  derived     {:7.4}", measure(&derived));
+        show("as head", &head);
+        show("as look-up", &look_up);
+        show("derived", &grad.embeddings.token.row(id).to_vec());
     }
     Ok(())
 }
 // ANCHOR_END: tied_head
 
-/// An untrained model, its matrices drawn with a spread of `std`.
-fn drawn_with(std: Float) -> Result<Gpt, Box<dyn Error>> {
-    let mut model = Gpt::new(SMALL, &mut ChaCha8Rng::seed_from_u64(1))?;
-    for tensor in model.tensors_mut() {
-        if tensor.shape.ndim() == 2 {
-            tensor.data.iter_mut().for_each(|w| *w *= std / 0.02);
-        }
-    }
-    Ok(model)
-}
-
-// ANCHOR: first_loss
-/// The loss of untrained models on eight windows of verse, by how large their
-/// weights were drawn.
-fn first_loss(ids: &[u16]) -> Result<(), Box<dyn Error>> {
-    println!("[first loss]");
-    let uniform = Float::ln(59.0);
-    println!("ln 59 = {uniform:.3}");
-    println!("std     loss    ln V + C·std²/2");
-    for std in [0.002, 0.02, 0.05, 0.1, 0.2, 1.0] {
-        let loss = drawn_with(std)?.loss(&ids[..512], &ids[1..513], 64);
-        let predicted = uniform + 128.0 * std * std / 2.0;
-        println!("{std:<6}{loss:7.3}  {predicted:7.3}");
-    }
-    Ok(())
-}
-// ANCHOR_END: first_loss
-
-/// What an untrained model thinks of its input coming once more.
-fn repeats(ids: &[u16]) -> Result<(), Box<dyn Error>> {
-    println!("[repeats]");
-    let (mut logits, _) = drawn_with(0.02)?.forward(&ids[..512], 64);
-    let rows = logits.rows_mut().into_iter().zip(ids);
-    let (mut score, mut chance) = (0.0, 0.0);
-    for (mut z, &id) in rows {
-        score += z[usize::from(id)] / 512.0;
-        softmax(flat_mut(&mut z));
-        chance += z[usize::from(id)] / 512.0;
-    }
-    println!("the same again: score {score:.2}, probability {chance:.3}");
-    println!("any of 59                   probability {:.3}", 1.0 / 59.0);
-    Ok(())
-}
-
-/// The mean square of the stream at the end of untrained models.
-fn stream(ids: &[u16]) -> Result<(), Box<dyn Error>> {
-    println!("[stream]");
-    println!("blocks  all weights 0.02  projections 0.02/√(2L)");
-    for n_layer in [1, 2, 4, 8, 16] {
-        let ends = [false, true].map(|scaled| {
-            let sizes = GptConfig { n_layer, ..SMALL };
-            let mut model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
-            let (mut x, _) = model.embeddings.forward(&ids[..512], 64);
-            for block in &mut model.blocks {
-                if !scaled {
-                    let root = (2.0 * n_layer as Float).sqrt();
-                    block.attention.proj.weight *= root;
-                    block.mlp.down.weight *= root;
-                }
-                (x, _) = block.forward(x, 64);
-            }
-            Ok::<_, Box<dyn Error>>(x.mapv(|x| x * x).mean().unwrap_or(0.0))
-        });
-        let [plain, scaled] = ends;
-        println!("{n_layer:>6}{:18.4}{:24.4}", plain?, scaled?);
-    }
-    Ok(())
-}
-
-/// What the two halves of a block add, in sixteen blocks without the root.
-fn alike(ids: &[u16]) -> Result<(), Box<dyn Error>> {
-    println!("[alike]");
-    println!("block  stream  of it shared  attention adds  feed-forward");
-    let sizes = GptConfig { n_layer: 16, ..SMALL };
-    let mut model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
-    let size = |x: &Matrix| x.mapv(|x| x * x).mean().unwrap_or(0.0);
-    let (mut x, _) = model.embeddings.forward(&ids[..512], 64);
-    for (i, block) in model.blocks.iter_mut().enumerate() {
-        block.attention.proj.weight *= Float::sqrt(32.0);
-        block.mlp.down.weight *= Float::sqrt(32.0);
-        let (h, _) = block.norm_1.forward(&x);
-        let (heard, _) = block.attention.forward(h, 64);
-        let middle = &x + &heard;
-        let (h, _) = block.norm_2.forward(&middle);
-        let (thought, _) = block.mlp.forward(h);
-        if [0, 1, 3, 7, 15].contains(&i) {
-            let mean = x.mean_axis(Axis(0)).unwrap_or_default();
-            let shared = mean.mapv(|x| x * x).mean().unwrap_or(0.0);
-            let (all, heard) = (size(&x), size(&heard));
-            println!(
-                "{i:>5}{all:8.4}{:11.0} %{heard:16.4}{:14.4}",
-                100.0 * shared / all,
-                size(&thought)
-            );
-        }
-        x = middle + thought;
-    }
-    Ok(())
-}
-
-// ANCHOR: parameters
-/// Where the parameters are.
-fn parameters() {
-    println!("[parameters]");
-    println!("                tiny     small        GPT-2");
-    let row = |what: &str, count: fn(GptConfig) -> usize| {
-        let [tiny, small, gpt_2] = [TINY, SMALL, GPT_2].map(count);
-        println!("{what:<12}{tiny:>8}{small:>10}{gpt_2:>13}");
-    };
-    row("tokens", |size| size.vocab_size * size.n_embd);
-    row("positions", |size| size.block_size * size.n_embd);
-    row("attention", |size| size.n_layer * 4 * size.n_embd * size.n_embd);
-    row("feed-forward", |size| size.n_layer * 8 * size.n_embd * size.n_embd);
-    row("biases", |size| size.n_layer * 9 * size.n_embd);
-    row("norms", |size| (size.n_layer * 4 + 2) * size.n_embd);
-    row("together", |size| size.checked_num_params().unwrap_or(0));
-}
-// ANCHOR_END: parameters
-
-// ANCHOR: memory
-/// What the caches of one window hold, in numbers.
-fn memory() {
-    println!("[memory]");
-    println!("                 small         GPT-2");
-    let row = |what: &str, count: fn(GptConfig) -> usize| {
-        let [small, gpt_2] = [SMALL, GPT_2].map(count);
-        println!("{what:<12}{small:>10}{gpt_2:>14}");
-    };
-    row("weights", |size| size.checked_num_params().unwrap_or(0));
-    row("blocks", |size| {
-        let one = 16 * size.n_embd + size.n_head * size.block_size + 2;
-        size.n_layer * size.block_size * one
-    });
-    row("of these, A", |size| {
-        size.n_layer * size.n_head * size.block_size * size.block_size
-    });
-    row("logits", |size| size.block_size * size.vocab_size);
-}
-// ANCHOR_END: memory
-
-// ANCHOR: names
-/// The first and the last tensors of the list.
-fn names() -> Result<(), Box<dyn Error>> {
-    println!("[names]");
-    let model = Gpt::new(TINY, &mut ChaCha8Rng::seed_from_u64(1))?;
-    let tensors = model.tensors();
-    for (i, tensor) in tensors.iter().enumerate() {
-        if i < 5 || i + 2 > tensors.len() {
-            println!(
-                "{:<32}{:?}",
-                tensor.name.to_string(),
-                tensor.shape.slice()
-            );
-        } else if i == 5 {
-            println!("…");
-        }
-    }
-    println!("{} tensors, {} numbers", tensors.len(), model.num_params());
-    Ok(())
-}
-// ANCHOR_END: names
-
-// ANCHOR: measured
 /// The gradient of every tensor of `model`, measured.
 fn measured(model: &Gpt) -> Vec<Vec<Float>> {
     let mut moved = model.clone();
@@ -339,25 +197,37 @@ fn measured(model: &Gpt) -> Vec<Vec<Float>> {
     };
     (0..model.tensors().len()).map(measure).collect()
 }
-// ANCHOR_END: measured
 
-/// Whether a derived gradient is the measured one, to seven digits.
+// ANCHOR: agree
+/// Whether a derived gradient is the measured one, up to 1e-7 of its largest
+/// entry.
 fn agree(derived: &[Float], measured: &[Float]) -> bool {
-    let size = measured.iter().fold(0.0, |a: Float, b| a.max(b.abs()));
+    let largest = measured.iter().fold(0.0, |a: Float, b| a.max(b.abs()));
     let mut pairs = derived.iter().zip(measured);
-    pairs.all(|(a, b)| (a - b).abs() <= 1e-7 * size.max(1e-3))
+    pairs.all(|(a, b)| (a - b).abs() <= 1e-7 * largest)
 }
+// ANCHOR_END: agree
 
+/// The derived gradient of every tensor against the measured one.
 fn check() -> Result<(), Box<dyn Error>> {
     println!("[check]");
+    println!("part          tensors  numbers  tensors that agree");
     let model = shaken()?;
     let (_, grad) = model.loss_and_grad(&INPUTS, &TARGETS, 6);
-    for (tensor, measured) in grad.tensors().iter().zip(measured(&model)) {
-        let verdict =
-            if agree(tensor.data, &measured) { "agrees" } else { "DIFFERS" };
-        let name = tensor.name.to_string();
-        println!("{name:<32}{:>4}  {verdict}", measured.len());
-    }
+    let (derived, measured) = (grad.tensors(), measured(&model));
+    let row = |part: &str| {
+        let mut counts = [0; 3];
+        for (tensor, measured) in derived.iter().zip(&measured) {
+            if tensor.name.to_string().starts_with(part) {
+                counts[0] += 1;
+                counts[1] += measured.len();
+                counts[2] += usize::from(agree(tensor.data, measured));
+            }
+        }
+        let [tensors, numbers, agreeing] = counts;
+        println!("{part:<12}{tensors:>9}{numbers:>9}{agreeing:>20}");
+    };
+    ["embeddings", "blocks.0", "blocks.1", "norm"].into_iter().for_each(row);
     Ok(())
 }
 
@@ -365,6 +235,14 @@ fn check() -> Result<(), Box<dyn Error>> {
 type Fault = fn(&mut Gpt);
 
 // ANCHOR: faults
+/// Queries, keys and values learn at double speed.
+fn twice_too_large(grad: &mut Gpt) {
+    for block in &mut grad.blocks {
+        block.attention.qkv.weight *= 2.0;
+        block.attention.qkv.bias *= 2.0;
+    }
+}
+
 /// Nothing wrong.
 fn right(_: &mut Gpt) {}
 
@@ -384,61 +262,86 @@ fn blocks_are_not_learned(grad: &mut Gpt) {
         }
     }
 }
-
-/// Queries, keys and values learn at double speed.
-fn twice_too_large(grad: &mut Gpt) {
-    for block in &mut grad.blocks {
-        block.attention.qkv.weight *= 2.0;
-        block.attention.qkv.bias *= 2.0;
-    }
-}
 // ANCHOR_END: faults
 
-// ANCHOR: descend
-/// Four hundred steps downhill, the gradient spoiled at each; the loss now and
-/// then.
-fn descend(ids: &[u16], spoil: Fault) -> Result<Gpt, Box<dyn Error>> {
-    let sizes = GptConfig { n_layer: 2, n_head: 2, n_embd: 32, ..SMALL };
+/// The four models of the chapter's first lines, the best first.
+const MODELS: [(&str, Fault); 4] = [
+    ("qkv twice", twice_too_large),
+    ("right", right),
+    ("no qkv", attention_is_not_learned),
+    ("no blocks", blocks_are_not_learned),
+];
+
+/// Four hundred steps of gradient descent on eight batches, the gradient
+/// spoiled before each; the training loss at every hundredth.
+fn descend(ids: &[u16], spoil: Fault) -> Result<Vec<Float>, Box<dyn Error>> {
+    let sizes = GptConfig { n_layer: 2, n_head: 2, n_embd: 32, ..STANDARD };
     let mut model = Gpt::new(sizes, &mut ChaCha8Rng::seed_from_u64(1))?;
+    let mut losses = Vec::new();
     for step in 0..=400 {
+        if step % 100 == 0 {
+            losses.push(model.loss(&ids[..2048], &ids[1..2049], 32));
+        }
         let at = step % 8 * 256;
         let (inputs, targets) = (&ids[at..at + 256], &ids[at + 1..at + 257]);
-        let (loss, mut grad) = model.loss_and_grad(inputs, targets, 32);
-        if step % 100 == 0 {
-            print!("{loss:7.2}");
-        }
+        let (_, mut grad) = model.loss_and_grad(inputs, targets, 32);
         spoil(&mut grad);
         for (w, g) in model.tensors_mut().into_iter().zip(grad.tensors()) {
             w.data.iter_mut().zip(g.data).for_each(|(w, g)| *w -= 0.1 * g);
         }
     }
-    Ok(model)
+    Ok(losses)
 }
-// ANCHOR_END: descend
 
-/// Four gradients, three of them wrong: do they train, and who sees it?
-fn still_trains(ids: &[u16]) -> Result<(), Box<dyn Error>> {
-    println!("[still trains]");
-    println!("step              0    100    200    300    400   moved  agree");
-    let faults: [(&str, Fault); 4] = [
-        ("right", right),
-        ("no qkv", attention_is_not_learned),
-        ("no blocks", blocks_are_not_learned),
-        ("qkv twice", twice_too_large),
-    ];
-    let tiny = shaken()?;
-    let truth = measured(&tiny);
-    for (name, spoil) in faults {
-        print!("{name:<12}");
-        descend(ids, spoil)?;
-        let (_, mut grad) = tiny.loss_and_grad(&INPUTS, &TARGETS, 6);
+/// Four models as they train, without a word about what is wrong with three.
+fn four_models(ids: &[u16]) -> Result<Vec<Vec<Float>>, Box<dyn Error>> {
+    println!("[four models]");
+    println!("step       0    100    200    300    400");
+    let mut all = Vec::new();
+    for (letter, (_, spoil)) in ["A", "B", "C", "D"].iter().zip(MODELS) {
+        let losses = descend(ids, spoil)?;
+        let shown: String =
+            losses.iter().map(|loss| format!("{loss:7.2}")).collect();
+        println!("{letter}    {shown}");
+        all.push(losses);
+    }
+    Ok(all)
+}
+
+/// The same four, and what two questions to their gradients say.
+fn four_gradients(losses: &[Vec<Float>]) -> Result<(), Box<dyn Error>> {
+    println!("[four gradients]");
+    println!("   gradient     step 400   not zero   agree");
+    let model = shaken()?;
+    let truth = measured(&model);
+    for (i, (name, spoil)) in MODELS.into_iter().enumerate() {
+        let (_, mut grad) = model.loss_and_grad(&INPUTS, &TARGETS, 6);
         spoil(&mut grad);
         let grad = grad.tensors();
         let moved = grad.iter().filter(|t| t.data.iter().any(|&g| g != 0.0));
         let pairs = grad.iter().zip(&truth);
         let agreeing = pairs.filter(|(t, truth)| agree(t.data, truth));
-        println!("{:8}{:7}", moved.count(), agreeing.count());
+        println!(
+            "{}  {name:<12}{:>9.2}{:>11}{:>8}",
+            ["A", "B", "C", "D"][i],
+            losses[i].last().unwrap_or(&Float::NAN),
+            moved.count(),
+            agreeing.count()
+        );
     }
     println!("of 28 tensors");
     Ok(())
+}
+
+const VARIANTS: &str = include_str!("../../book/records/studies/variants.txt");
+
+/// Rows from the record of longer runs, `cargo run --example variants`.
+fn recorded(section: &str, names: &[&str]) {
+    println!("[{section}]");
+    for line in VARIANTS.lines() {
+        let name = line.split_whitespace().next().unwrap_or("");
+        if name == "experiment" || names.contains(&name) {
+            println!("{line}");
+        }
+    }
 }

@@ -1,26 +1,35 @@
-use crate::gpt::Answers;
+use crate::gpt::{Answers, FreshAnswers};
 use double::Matrix;
 use double::gpt::{self, Gpt};
 
 // ANCHOR: predict
 /// Your predictions.
 pub const ANSWERS: Answers = Answers {
-    parameters: 354_823_168, // 51,463,168 + 1,048,576 + 24·12,596,224 + 2,048
-    slope: [1.0 / 3.0, 1.0 / 3.0, -2.0 / 3.0],
-    first_loss: 11.03, // 10.82 + 1024 · 0.0004 / 2
+    p_minus_y: [1.0 / 3.0, 1.0 / 3.0, -2.0 / 3.0],
+    predictions: 768, // one at each position: 12 · 64
+    tied: 11,         // every token is a candidate at every position
+    untied: 5,        // 3, 1, 4, 5 and 9 were looked up
 };
 // ANCHOR_END: predict
 
+// ANCHOR: fresh
+/// Your predictions about GPT-2 medium before its first step.
+pub const FRESH: FreshAnswers = FreshAnswers {
+    parameters: 354_823_168, // 51,463,168 + 1,048,576 + 24·12,596,224 + 2,048
+    first_loss: 11.03,       // 10.82 + 1024 · 0.0004 / 2
+};
+// ANCHOR_END: fresh
+
 // ANCHOR: build
-/// The loss of one row of scores, in nats, and its slope along each.
-pub fn cross_entropy(scores: &[f64], target: usize) -> (f64, Vec<f64>) {
-    let largest = scores.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
-    let mut slope: Vec<f64> =
-        scores.iter().map(|score| (score - largest).exp()).collect();
-    let sum: f64 = slope.iter().sum();
-    slope.iter_mut().for_each(|e| *e /= sum);
-    slope[target] -= 1.0;
-    (largest + sum.ln() - scores[target], slope)
+/// The loss of one row of logits, in nats, and its gradient.
+pub fn cross_entropy(logits: &[f64], target: usize) -> (f64, Vec<f64>) {
+    let largest = logits.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+    let mut row: Vec<f64> =
+        logits.iter().map(|logit| (logit - largest).exp()).collect();
+    let sum: f64 = row.iter().sum();
+    row.iter_mut().for_each(|e| *e /= sum); // p
+    row[target] -= 1.0; // p − y
+    (largest + sum.ln() - logits[target], row)
 }
 // ANCHOR_END: build
 

@@ -53,7 +53,18 @@ fn main() {
     });
 }
 
-// ANCHOR: equality
+// ANCHOR: assert_identical
+/// Panics on every rank whose numbers differ from those of rank 0 in any bit.
+fn assert_identical(numbers: impl Iterator<Item = f64>) {
+    let world = SimpleCommunicator::world();
+    let mine: Vec<u64> = numbers.map(f64::to_bits).collect();
+    let mut first = mine.clone();
+    world.process_at_rank(0).broadcast_into(&mut first[..]);
+    let rank = world.rank();
+    assert!(mine == first, "rank {rank} has other numbers than rank 0");
+}
+// ANCHOR_END: assert_identical
+
 /// One gradient, by all ranks and by this one alone.
 fn equality() -> Result<(), Box<dyn Error>> {
     use double::gpt::{Gpt, GptConfig};
@@ -74,11 +85,11 @@ fn equality() -> Result<(), Box<dyn Error>> {
         let (other, sum) = together.compute(&model, &batch);
         let apart = apart(grad, sum);
         say!("{windows:>7}{:12.0e}{apart:16.0e}", (loss - other).abs());
+        assert_identical([other].into_iter().chain(numbers(sum)));
     }
 
     twenty_steps(model, &ids)
 }
-// ANCHOR_END: equality
 
 /// Twenty steps, by all ranks and by this one alone.
 fn twenty_steps(
@@ -103,7 +114,13 @@ fn twenty_steps(
     }
     let apart = apart(&alone.model, &together.model);
     say!("after twenty steps the weights are {apart:.0e} apart");
+    assert_identical(numbers(&together.model));
     Ok(())
+}
+
+/// All numbers of a model, or of its gradient.
+fn numbers(model: &double::gpt::Gpt) -> impl Iterator<Item = f64> {
+    model.tensors().into_iter().flat_map(|tensor| tensor.data).copied()
 }
 
 /// The largest difference, relative to the largest number of its tensor; NaN,

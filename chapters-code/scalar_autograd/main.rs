@@ -25,7 +25,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     size()
 }
 
-// ANCHOR: by_hand
 /// `ℓ = a·b + a`, its tape, and its slopes.
 fn by_hand() {
     println!("[three numbers]");
@@ -50,7 +49,6 @@ fn by_hand() {
         println!("{i:5}  {:5}  {made_from:24}  {:>17}", node.value, slopes[i]);
     }
 }
-// ANCHOR_END: by_hand
 
 /// The same walk, done wrongly in two ways.
 fn mistakes() {

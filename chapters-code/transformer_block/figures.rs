@@ -13,7 +13,7 @@ use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The line that the pictures of attention look at.
-const LINE: &str = "Shall I compare thee";
+pub const LINE: &str = "Shall I compare thee";
 
 /// Scores, and weights, of every head for [`LINE`], block by block.
 pub fn scores_and_weights(
@@ -46,96 +46,92 @@ pub fn scores_and_weights(
     heads
 }
 
-/// A table of [`LINE`] against itself, with its characters at two sides.
-pub fn line_by_line(
-    svg: &mut Svg,
-    left: f64,
-    top: f64,
-    cell: f64,
-    values: &Matrix,
-) {
-    svg.heat(left, top, [cell, cell], values);
-    let style = " font-family=\"monospace\" font-size=\"11\"";
-    for (i, c) in LINE.chars().enumerate() {
-        let along = (i as f64 + 0.5) * cell;
-        let c = visible(c);
-        svg.styled(left - 8.0, top + along + 3.0, Align::Middle, style, &c);
-        svg.styled(left + along, top - 5.0, Align::Middle, style, &c);
-    }
-}
-
 /// Every head, a row each: products, scaled, without the future, weights.
 pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
     let mut svg = Svg::new(
-        960,
-        1054,
+        720,
+        720,
         "A line of verse in four heads, from products to weights",
         "Four rows of four tables of squares, a row of tables for each head, a \
          row of squares for each query and a column for each key: all dot \
          products; the same divided by the root of the head's width; the same \
-         with the upper right half removed; the weights after the softmax.",
+         with the upper right half hatched; the weights after the softmax.",
     );
-    let block = &model.blocks[0].attention;
-    let root = (model.norm.weight.len() as f64 / block.n_head as f64).sqrt();
-    let large = " font-size=\"18\"";
+    for (i, name) in
+        ["Q·Kᵀ", "Q·Kᵀ/√D", "masked", "softmax"].into_iter().enumerate()
+    {
+        svg.text(110.0 + 174.0 * i as f64, 16.0, Align::Middle, name);
+    }
+    let GptConfig { n_head, n_embd, .. } = model.config();
+    let root = ((n_embd / n_head) as f64).sqrt();
     let heads = scores_and_weights(model, tokenizer);
-    for (head, (scores, weights)) in heads.iter().enumerate() {
-        let products = scores * root;
-        let largest = products.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
-        let (products, scores) = (products / largest, scores / largest);
-        let mut masked = scores.clone();
-        for ((i, j), score) in masked.indexed_iter_mut() {
-            if j > i {
-                *score = 0.0;
-            }
-        }
-        let top = 78.0 + 246.0 * head as f64;
-        for (i, (name, values)) in [
-            ("q·kᵀ", &products),
-            ("q·kᵀ/√D", &scores),
-            ("masked", &masked),
-            ("softmax", weights),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            let left = 54.0 + 230.0 * i as f64;
-            line_by_line(&mut svg, left, top, 10.4, values);
-            if head == 0 {
-                svg.styled(left + 104.0, 40.0, Align::Middle, large, name);
-            }
-        }
-        let (n_head, y) = (block.n_head, top + 104.0);
-        let name = format!("block {}, head {}", head / n_head, head % n_head);
-        svg.push(format_args!(
-            "<text x=\"24\" y=\"{y:.0}\" text-anchor=\"middle\"{large} \
-             transform=\"rotate(-90 24 {y:.0})\">{name}</text>"
-        ));
+    for (i, (scores, weights)) in heads.iter().enumerate() {
+        let top = 28.0 + 174.0 * i as f64;
+        let name = format!("block {}, head {}", i / n_head, i % n_head);
+        stages(&mut svg, top, &name, &(scores * root), root, weights);
     }
     svg.finish()
 }
 
-/// The weights of all heads.
+/// One head's row of [`attention`].
+fn stages(
+    svg: &mut Svg,
+    top: f64,
+    name: &str,
+    products: &Matrix,
+    root: f64,
+    weights: &Matrix,
+) {
+    let (cell, n) = (8.0, LINE.len());
+    let largest = products.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+    let products = products / largest;
+    let scores = &products / root;
+    let masked = Matrix::from_shape_fn((n, n), |(i, j)| {
+        if j <= i { scores[[i, j]] } else { 0.0 }
+    });
+    let tables = [&products, &scores, &masked, weights];
+    for (i, values) in tables.into_iter().enumerate() {
+        let left = 30.0 + 174.0 * i as f64;
+        svg.heat(left, top, [cell, cell], values);
+        if i >= 2 {
+            svg.hatch_future([left, top], cell, n, 1);
+        }
+    }
+    let (x, y) = (17.0, top + 80.0);
+    let turned = format!(" transform=\"rotate(-90 {x} {y})\"");
+    svg.styled(x, y, Align::Middle, &turned, name);
+}
+
+/// The weights of all heads, with the line's characters at two sides.
 pub fn heads(model: &Gpt, tokenizer: &CharTokenizer) -> String {
     let mut svg = Svg::new(
         720,
-        560,
+        730,
         "The weights of four heads for one line of verse",
         "Four tables of squares, two heads in each of two blocks; each row \
          shows where the character at its left looks. No two are alike.",
     );
-    let heads = scores_and_weights(model, tokenizer);
-    for (i, (_, weights)) in heads.iter().enumerate() {
-        let left = 90.0 + 310.0 * (i % 2) as f64;
-        let top = 50.0 + 275.0 * (i / 2) as f64;
-        line_by_line(&mut svg, left, top, 11.5, weights);
+    let (cell, half) = (15.0, 150.0);
+    for (i, (_, weights)) in
+        scores_and_weights(model, tokenizer).iter().enumerate()
+    {
+        let left = 44.0 + 362.0 * (i % 2) as f64;
+        let top = 52.0 + 370.0 * (i / 2) as f64;
         let name = format!("block {}, head {}", i / 2, i % 2);
-        svg.text(left + 115.0, top - 24.0, Align::Middle, &name);
+        svg.text(left + half, top - 30.0, Align::Middle, &name);
+        svg.heat(left, top, [cell, cell], weights);
+        svg.hatch_future([left, top], cell, LINE.len(), 1);
+        for (j, c) in LINE.chars().map(visible).enumerate() {
+            let along = (j as f64 + 0.5) * cell;
+            svg.code(left - 11.0, top + along + 4.0, Align::Middle, &c);
+            svg.code(left + along, top - 7.0, Align::Middle, &c);
+        }
     }
     svg.finish()
 }
 
-/// `Φ(x)`, the share of a bell curve below `x`, by Simpson's rule.
+/// `Φ(x)`, the probability that a normal variable is below `x`, by Simpson's
+/// rule.
 pub fn phi(x: f64) -> f64 {
     let bell = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
     let (n, h) = (400, x / 400.0);
@@ -146,15 +142,15 @@ pub fn phi(x: f64) -> f64 {
     0.5 + h / 3.0 * (bell(0.0) + inner.sum::<f64>() + bell(x))
 }
 
-/// GELU, its slope, and how far its two definitions are apart.
+/// GELU, its derivative, and how far its two definitions are apart.
 pub fn gelu_curves() -> String {
     let mut svg = Svg::new(
         720,
         380,
-        "GELU, its slope, and the gap between its two definitions",
+        "GELU, its derivative, and the gap between its two definitions",
         "Three curves between minus four and four: GELU, near zero on the left \
-         and a straight line on the right; its slope, which overshoots one a \
-         little; and the difference of the two definitions, a thousand times \
+         and a straight line on the right; its derivative, which overshoots \
+         one a little; and the difference of the two definitions, a thousand times \
          enlarged, which stays within half a unit.",
     );
     let x_at = |x: f64| 360.0 + 84.0 * x;
@@ -184,7 +180,7 @@ pub fn gelu_curves() -> String {
     }
     let style = format!(" fill=\"{BLUE}\"");
     svg.styled(x_at(2.3), y_at(2.6), Align::End, &style, "gelu(x)");
-    svg.styled(x_at(3.9), y_at(1.12), Align::End, &style, "its slope");
+    svg.styled(x_at(3.9), y_at(1.12), Align::End, &style, "its derivative");
     let style = format!(" fill=\"{ORANGE}\"");
     svg.styled(x_at(-3.9), y_at(-0.75), Align::Start, &style, "1000 × the gap");
     svg.finish()
@@ -196,7 +192,7 @@ pub fn spread(x: &[f64]) -> f64 {
 }
 
 /// In an untrained model of eight blocks: the stream's size behind each block,
-/// and the size of the slopes of each block's `qkv`.
+/// and the size of the gradient of each block's `qkv`.
 pub fn stream() -> Result<String, Box<dyn Error>> {
     let text = SONNETS.get(..257).unwrap_or(SONNETS);
     let tokenizer = CharTokenizer::new(SONNETS)?;
@@ -205,7 +201,7 @@ pub fn stream() -> Result<String, Box<dyn Error>> {
     let mut svg = Svg::new(
         720,
         300,
-        "The residual stream and the slopes, block by block",
+        "The residual stream and the gradients, block by block",
         "Two charts over eight blocks of an untrained model, each with a curve \
          for projections drawn as small as all other weights and one for \
          projections drawn smaller by the root of sixteen.",
@@ -247,7 +243,7 @@ pub fn stream() -> Result<String, Box<dyn Error>> {
         let colour = [ORANGE, BLUE][i];
         for (left, values, top, what, first) in [
             (30.0, sizes, tops[0], "size of the stream", 0),
-            (390.0, slopes, tops[1], "slopes of qkv, in thousandths", 1),
+            (390.0, slopes, tops[1], "gradient of qkv, in thousandths", 1),
         ] {
             let scale = [1.0, 1000.0][first]; // of the numbers beside it
             let x = |i: usize| left + 20.0 + 34.0 * (i + first) as f64;
@@ -282,8 +278,8 @@ pub fn stream() -> Result<String, Box<dyn Error>> {
     Ok(svg.finish())
 }
 
-/// A point of the room of rows of three numbers: the mean upwards, and the two
-/// directions that are left on the floor, the first along `x̂`.
+/// The space of rows of three numbers: the mean upwards, and the two directions
+/// that are left on the floor, the first along `x̂`.
 struct Room {
     along: [f64; 3],
     across: [f64; 3],
@@ -291,7 +287,7 @@ struct Room {
 }
 
 impl Room {
-    /// A room whose floor is turned so that `x̂` lies in front.
+    /// The space, turned so that `x̂` lies in front.
     fn new(x_hat: &[f64], centre: (f64, f64)) -> Self {
         let [x, y, z] = [x_hat[0], x_hat[1], x_hat[2]];
         let along = [x, y, z].map(|x| x / 3f64.sqrt());
@@ -313,8 +309,8 @@ impl Room {
         (x + 92.0 * right, y - 92.0 * (0.85 * up + 0.52 * back))
     }
 
-    /// The floor's circle of rows of mean zero and spread one, and the axis of
-    /// rows of three equal numbers.
+    /// The floor's circle of rows of mean zero and standard deviation one, and
+    /// the axis of rows of three equal numbers.
     fn draw(&self, svg: &mut Svg, height: f64) {
         let turn = |i: i32| f64::from(i) * std::f64::consts::TAU / 72.0;
         let (root, faint) =
@@ -350,15 +346,16 @@ fn pointer(
     ));
 }
 
-/// A row with one spike through LayerNorm, and a wish on its way back.
+/// A row with one spike through LayerNorm, and a gradient in the backward pass.
 pub fn spike() -> String {
     let mut svg = Svg::new(
         720,
         400,
         "LayerNorm of four numbers, forward and back",
         "Four small bar charts. Above, from left to right: a row with one \
-         spike, and the row normalized. Below, from right to left: a wish for \
-         a larger second number, and what of it reaches the row.",
+         spike, and the row normalized. Below, from right to left: a gradient \
+         that is one for the second output and zero for the others, and the \
+         gradient of the row.",
     );
     let norm = LayerNorm::new(4);
     let x = array![[1.0, 0.0, 0.0, 0.0]];
@@ -381,31 +378,31 @@ pub fn spike() -> String {
         svg.line(&[(left, zero), (left + 300.0, zero)], INK, false);
     };
     panel(20.0, 110.0, "the row x", &x);
-    panel(400.0, 110.0, "normalized, x̂", &x_hat);
-    panel(20.0, 310.0, "what reaches x: dx", &dx);
-    panel(400.0, 310.0, "the wish: dy", &dy);
+    panel(400.0, 110.0, "normalized, y", &x_hat);
+    panel(20.0, 310.0, "gradient of x, dx", &dx);
+    panel(400.0, 310.0, "gradient of y, dy", &dy);
     svg.arrow(&[(335.0, 110.0), (385.0, 110.0)], INK, false);
     svg.arrow(&[(385.0, 310.0), (335.0, 310.0)], INK, false);
     svg.finish()
 }
 
-/// What LayerNorm does to a row of three numbers, and to a slope.
+/// What LayerNorm does to a row of three numbers, and to a gradient.
 pub fn projection() -> String {
     let mut svg = Svg::new(
         720,
         326,
         "LayerNorm of three numbers, forward and back",
-        "Two drawings of a room in which a row of three numbers is a point. \
-         Left: a row falls to the floor, where the mean is zero, and is \
-         stretched to a circle, where the spread is one. Right: a slope that \
-         stands on the circle loses its upright part and the part that points \
-         away from the centre; what is left touches the circle.",
+        "Two drawings of space, in which a row of three numbers is a point. \
+         Left: a row drops to the floor, where the mean is zero, and is \
+         stretched to a circle, where the standard deviation is one. Right: a \
+         gradient at a point of the circle loses its upright part and the part \
+         that points away from the center; what is left is a tangent.",
     );
     let norm = LayerNorm::new(3);
     let (x, g) = (array![[1.9, 0.4, 1.0]], array![[1.2, 0.6, -0.3]]);
     let (x_hat, cache) = norm.forward(&x);
     let dx = norm.backward(&cache, g.clone(), &mut norm.clone());
-    let (mean, wish) = (x.sum() / 3.0, g.sum() / 3.0);
+    let (mean, g_mean) = (x.sum() / 3.0, g.sum() / 3.0);
     let sigma = spread(flat(&(&x - mean)));
 
     let left = Room::new(flat(&x_hat), (178.0, 186.0));
@@ -431,39 +428,40 @@ pub fn projection() -> String {
     let right = Room::new(flat(&x_hat), (530.0, 186.0));
     right.draw(&mut svg, 1.9);
     let along = x_hat.dot(&g.t()) / 3.0;
-    let flat_wish = &g - wish;
-    let passed = &flat_wish - &x_hat * along[[0, 0]];
-    let [origin, wished, on_floor, kept] = [
+    let level = &g - g_mean;
+    let passed = &level - &x_hat * along[[0, 0]];
+    let [origin, start, on_floor, kept] = [
         &x_hat,
         &(&x_hat + &g),
-        &(&x_hat + &flat_wish),
+        &(&x_hat + &level),
         &(&x_hat + &(&dx * sigma)),
     ]
     .map(|row| right.at(flat(row)));
     debug_assert!(spread(flat(&(&dx * sigma - &passed))) < 1e-4);
-    pointer(&mut svg, origin, wished, INK, true);
-    pointer(&mut svg, wished, on_floor, ORANGE, true);
+    pointer(&mut svg, origin, start, INK, true);
+    pointer(&mut svg, start, on_floor, ORANGE, true);
     pointer(&mut svg, on_floor, kept, ORANGE, true);
     pointer(&mut svg, origin, kept, BLUE, true);
     svg.dot(origin.0, origin.1, INK, true);
     svg.text(origin.0 - 4.0, origin.1 + 20.0, Align::Middle, "x̂");
-    let label = format!("g = {}", row(&g));
-    svg.text(wished.0 - 24.0, wished.1 - 10.0, Align::Middle, &label);
+    let label = format!("dx̂ = {}", row(&g));
+    svg.text(start.0 + 4.0, start.1 - 10.0, Align::End, &label);
     let style = format!(" fill=\"{ORANGE}\"");
-    let middle = (wished.1 + on_floor.1) / 2.0;
-    svg.styled(wished.0 + 8.0, middle, Align::Start, &style, "⟨g⟩");
+    let middle = (start.1 + on_floor.1) / 2.0;
+    svg.styled(start.0 + 8.0, middle, Align::Start, &style, "⟨dx̂⟩");
     let (x, y) = (on_floor.0 - 4.0, on_floor.1 + 18.0);
-    svg.styled(x, y, Align::Middle, &style, "x̂⟨g x̂⟩");
+    svg.styled(x, y, Align::Middle, &style, "x̂⟨dx̂ x̂⟩");
     let style = format!(" fill=\"{BLUE}\"");
     let (x, y) = (origin.0 + 44.0, origin.1 + 18.0);
     svg.styled(x, y, Align::Middle, &style, "σ·dx");
     let (l, r) = (178.0, 530.0);
     svg.text(l, 318.0, Align::Middle, "forward: down, then out to the circle");
-    svg.text(r, 318.0, Align::Middle, "back: what is left touches the circle");
+    svg.text(r, 318.0, Align::Middle, "backward: what is left is a tangent");
     svg.finish()
 }
 
-/// The slopes of each block's `qkv` where each *sum* is normalized, as in 2017.
+/// The size of the gradient of each block's `qkv` where each *sum* is
+/// normalized, as in 2017.
 fn post_norm_slopes(model: &Gpt, inputs: &[u16], targets: &[u16]) -> Vec<f64> {
     let t = model.embeddings.position.nrows();
     let (mut x, _) = model.embeddings.forward(inputs, t);
@@ -494,12 +492,12 @@ fn post_norm_slopes(model: &Gpt, inputs: &[u16], targets: &[u16]) -> Vec<f64> {
     qkv.map(|slopes| spread(flat(slopes))).collect()
 }
 
-/// The slopes of untrained models of eight blocks, pre-norm and post-norm.
+/// The gradients of untrained models of eight blocks, pre-norm and post-norm.
 pub fn norms() -> Result<String, Box<dyn Error>> {
     let mut svg = Svg::new(
         720,
         372,
-        "Slopes by depth, with the norms before each part and after each sum",
+        "Gradients by depth, with norms before each part and after each sum",
         "Two charts over eight blocks of an untrained model, on a logarithmic \
          axis, each with a curve for pre-norm and one for post-norm. With \
          GPT-2's small weights both are level, post-norm far below. With \
@@ -512,8 +510,8 @@ pub fn norms() -> Result<String, Box<dyn Error>> {
     let (inputs, targets) = (&ids[..256], &ids[1..]);
     let y = |slope: f64| 30.0 - 95.0 * (slope.log10() + 2.0);
     for (left, larger, what) in [
-        (74.0, false, "weights as GPT-2 draws them"),
-        (414.0, true, "spread one over the root of the inputs"),
+        (74.0, false, "weights initialized as in GPT-2"),
+        (414.0, true, "weights of N(0, 1/inputs)"),
     ] {
         let (n_layer, n_head, n_embd, block_size) = (8, 4, 64, 64);
         let vocab_size = tokenizer.vocab_size();

@@ -1,10 +1,12 @@
-//! Chapter 4. Positions exchange information, and each thinks for itself; and
-//! the way back through all of it.
+//! Chapter 4. Positions exchange information, and each works on what it has
+//! read; and backpropagation through all of it.
+
+use std::ops::Range;
 
 use double::{
     Float, Matrix, Vector, embeddings::*, orientation::*, transformer_block::*,
 };
-use ndarray::{array, s};
+use ndarray::{Axis, array, s};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 fn main() {
@@ -14,18 +16,25 @@ fn main() {
     look_up();
     score_sizes(&mut rng);
     which_root();
+    untrained_scores();
     masks();
+    two_positions();
     softmax_backward();
     attention_check(&mut rng);
+    symmetries();
     layer_norm();
-    layer_norm_backward(&mut rng);
+    layer_norm_backward();
     activation();
-    mlp_alone(&mut rng);
-    block_check(&mut rng);
+    nonlinearity();
+    untrained_block::print();
+    block_check();
 }
 
+#[path = "feed_forward/untrained_block.rs"]
+mod untrained_block;
+
 // ANCHOR: linear
-/// A linear layer on two rows, and its way back.
+/// A linear layer on two rows, forward and backward.
 fn linear() {
     println!("[linear]");
     let weight = array![[1.0, 0.0, 2.0], [0.0, 3.0, 1.0]];
@@ -42,10 +51,10 @@ fn linear() {
 // ANCHOR_END: linear
 
 // ANCHOR: mean_of_the_past
-/// A matrix that takes means: row i looks at rows 0 to i alike.
+/// A matrix that takes means: row i of the result is the mean of rows 0 to i.
 fn mean_of_the_past() {
     println!("[mean of the past]");
-    let x = array![[6.0, 0.0], [0.0, 4.0], [3.0, 2.0]];
+    let x = array![[6.0, 0.0], [0.0, 4.0], [3.0, 5.0]];
     let weights = Matrix::from_shape_fn((3, 3), |(i, j)| {
         if j <= i { 1.0 / (i + 1) as Float } else { 0.0 }
     });
@@ -54,25 +63,29 @@ fn mean_of_the_past() {
 // ANCHOR_END: mean_of_the_past
 
 // ANCHOR: look_up
-/// A dictionary that is asked softly: three keys, three values, one query.
+/// A soft look-up: three keys of length one, three values, and a query that
+/// grows; at last the third key is doubled.
 fn look_up() {
     println!("[soft look-up]");
-    let k = array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]];
+    let mut k = array![[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]];
     let v = array![[10.0, 0.0], [0.0, 10.0], [5.0, 5.0]];
-    let query = array![[1.0, 0.0]];
-    for volume in [0.0, 1.0, 3.0, 30.0] {
-        let q = &query * volume;
-        let (mut att, mut y) = (Matrix::zeros((1, 3)), Matrix::zeros((1, 2)));
+    let (mut att, mut y) = (Matrix::zeros((1, 3)), Matrix::zeros((1, 2)));
+    for (length, third) in
+        [(0.0, 1.0), (1.0, 1.0), (3.0, 1.0), (30.0, 1.0), (30.0, 2.0)]
+    {
+        let q = array![[length, 0.0]];
+        k.row_mut(2).assign(&array![0.6 * third, 0.8 * third]);
         attend(&q, &k, &v, &mut att, &mut y);
-        println!("query {q:4.1}  weights {att:.3}  value {y:.2}");
+        println!("query {q:4.1}, third key {:.1}:", k.row(2));
+        println!("    attention weights {att:.3}, value {y:.2}");
     }
 }
 // ANCHOR_END: look_up
 
-/// How large scores are, with and without the root.
+/// The size of scores, with and without the root, for entries of variance one.
 fn score_sizes(rng: &mut ChaCha8Rng) {
     println!("[score sizes]");
-    println!("       variance of     the largest of 16 weights");
+    println!("       variance of     largest of 16 attention weights");
     println!("D      q·k    q·k/√D   of q·k   of q·k/√D");
     for d in [4, 16, 64, 256] {
         let q = normal((400, d), 1.0, rng);
@@ -98,7 +111,8 @@ fn score_sizes(rng: &mut ChaCha8Rng) {
 }
 
 // ANCHOR: which_root
-/// A width of 64 cut into heads: what each root leaves of the variance.
+/// The variance of a score, after each of two roots, with a width of 64 cut
+/// into heads.
 fn which_root() {
     println!("[which root]");
     let mut rng = ChaCha8Rng::seed_from_u64(2);
@@ -115,23 +129,71 @@ fn which_root() {
 }
 // ANCHOR_END: which_root
 
-// ANCHOR: masks
-/// The future forbidden before the softmax, and after it.
+/// The standard deviation of a score in an untrained model: `C·s²·√D` without
+/// the root, `C·s²` with it, for parameters from `N(0, s²)`.
+fn untrained_scores() {
+    println!("[untrained scores]");
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    println!("                      q·k            q·k/√D");
+    println!("   C    D     expected  measured    measured");
+    for (c, n_head) in [(32, 2), (128, 4), (768, 12)] {
+        let (d, c_real) = (c / n_head, c as Float);
+        let x = normal((300, c), 1.0, &mut rng);
+        let (x, _) = LayerNorm::new(c).forward(&x);
+        let q = x.dot(&normal((c, d), INIT_STD, &mut rng));
+        let k = x.dot(&normal((c, d), INIT_STD, &mut rng));
+        let scores = q.dot(&k.t()); // [300, 300]
+        let measured = scores.std(0.0);
+        let root = (d as Float).sqrt();
+        let expected = c_real * INIT_STD * INIT_STD * root;
+        let scaled = measured / root;
+        println!("{c:4}{d:5}{expected:13.2}{measured:10.2}{scaled:12.3}");
+    }
+}
+
+/// Masking before the softmax, after it, and after it with the rows rescaled.
 fn masks() {
     println!("[mask]");
-    let scores = [2.0, 1.0, 5.0]; // the query stands at 1, so 5.0 is ahead
+    let scores = [2.0, 1.0, 5.0]; // for the query at position 1
     let mut before = [scores[0], scores[1]];
     softmax(&mut before);
     let mut after = scores;
     softmax(&mut after);
-    after[2] = 0.0;
-    println!("before: {before:.3?}, together {:.3}", before[0] + before[1]);
-    println!("after:  {after:.3?}, together {:.3}", after[0] + after[1]);
+    let left = after[0] + after[1];
+    let rescaled = [after[0] / left, after[1] / left];
+    println!("before:    {before:.3?}");
+    println!("after:     {:.3?}, sum {left:.3}", &after[..2]);
+    println!("rescaled:  {rescaled:.3?}");
 }
-// ANCHOR_END: masks
+
+// ANCHOR: two_positions
+/// Backpropagation through attention from one query to two positions.
+fn two_positions() {
+    println!("[two positions]");
+    let (q, k, v) = (1.0, [0.0, Float::ln(3.0)], [0.0, 4.0]);
+    let mut p = k.map(|k_j| q * k_j);
+    softmax(&mut p);
+    println!("p = {p:.2?}, y = {:.2}", dot(&p, &v));
+    let dy = 1.0;
+    let (dv, dp) = (p.map(|p_j| dy * p_j), v.map(|v_j| dy * v_j));
+    let mean = dot(&p, &dp);
+    let ds = [p[0] * (dp[0] - mean), p[1] * (dp[1] - mean)];
+    let (dq, dk) = (dot(&ds, &k), ds.map(|ds_j| q * ds_j));
+    println!("dp = {dp:.2?}, their mean {mean:.2}, ds = {ds:.2?}");
+    println!("derived:  dq = {dq:.4}, dk = {dk:.4?}, dv = {dv:.4?}");
+    let start = [q, k[0], k[1], v[0], v[1]];
+    let slope = numerical_gradient(&start, 1e-5, |x| {
+        let mut p = [x[0] * x[1], x[0] * x[2]];
+        softmax(&mut p);
+        dot(&p, &x[3..])
+    });
+    let (dq, dk, dv) = (slope[0], &slope[1..3], &slope[3..]);
+    println!("measured: dq = {dq:.4}, dk = {dk:.4?}, dv = {dv:.4?}");
+}
+// ANCHOR_END: two_positions
 
 // ANCHOR: softmax_backward
-/// The way back through one softmax, with its Jacobian and without.
+/// Backpropagation through a softmax, with its Jacobian and without.
 fn softmax_backward() {
     println!("[softmax backward]");
     let mut p = [1.0, 2.0, 3.0];
@@ -142,7 +204,7 @@ fn softmax_backward() {
         same - p[i] * p[j]
     });
     println!("p  = {p:.4?}\nJacobian =\n{jacobian:.4}");
-    println!("Jacobian·dp     = {:.4}", jacobian.dot(&array![0.0, 0.0, 1.0]));
+    println!("Jacobian·dp      = {:.4}", jacobian.dot(&array![0.0, 0.0, 1.0]));
     let mean = dot(&p, &dp);
     let ds: Vec<Float> =
         p.iter().zip(&dp).map(|(p, dp)| p * (dp - mean)).collect();
@@ -167,6 +229,54 @@ fn attention_check(rng: &mut ChaCha8Rng) {
     println!("largest difference below 1e-8: {}", close(&dx, &measured));
 }
 
+/// Changes of the parameters that change no output, each beside one that does.
+fn symmetries() {
+    println!("[symmetries]");
+    println!("{:>48}", "largest change of y");
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut layer = CausalSelfAttention::new(4, 2, 1.0, &mut rng);
+    layer.qkv.weight = normal((4, 12), 1.0, &mut rng);
+    let x = normal((6, 4), 1.0, &mut rng);
+    let (y, _) = layer.forward(x.clone(), 6);
+    let change = |what: &str, edit: fn(&mut CausalSelfAttention)| {
+        let mut layer = layer.clone();
+        edit(&mut layer);
+        let (z, _) = layer.forward(x.clone(), 6);
+        println!("{what:38}{:10.4}", max(flat(&(z - &y).abs())));
+    };
+    change("add 3 to every entry of every key", |l| add_3(l, 4..8));
+    change("the same with the queries", |l| add_3(l, 0..4));
+    change("rotate the queries and the keys", |l| rotate(l, &[0, 2, 4, 6]));
+    change("rotate the queries only", |l| rotate(l, &[0, 2]));
+    change("swap the heads, in qkv and in proj", |l| {
+        swap_heads(l);
+        l.proj.weight = l.proj.weight.select(Axis(0), &[2, 3, 0, 1]);
+    });
+    change("swap the heads, in qkv only", swap_heads);
+}
+
+/// Adds 3 to some biases of `qkv`.
+fn add_3(layer: &mut CausalSelfAttention, columns: Range<usize>) {
+    layer.qkv.bias.slice_mut(s![columns]).iter_mut().for_each(|b| *b += 3.0);
+}
+
+/// Rotates pairs of columns of `qkv`, each given by its first, by one radian.
+fn rotate(layer: &mut CausalSelfAttention, pairs: &[usize]) {
+    let (sin, cos) = Float::sin_cos(1.0);
+    let rotation = array![[cos, sin], [-sin, cos]];
+    for &first in pairs {
+        let columns = s![.., first..first + 2];
+        let rotated = layer.qkv.weight.slice(columns).dot(&rotation);
+        layer.qkv.weight.slice_mut(columns).assign(&rotated);
+    }
+}
+
+/// Exchanges two heads of two columns each, in queries, keys and values.
+fn swap_heads(layer: &mut CausalSelfAttention) {
+    let order = [2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9];
+    layer.qkv.weight = layer.qkv.weight.select(Axis(1), &order);
+}
+
 /// Rounded to `places`, and no zero with a sign.
 fn rounded(x: Matrix, places: i32) -> Matrix {
     let unit = 10f64.powi(places);
@@ -188,78 +298,82 @@ fn layer_norm() {
     println!("{x:.0}\nbecomes\n{y:.6}");
     let row = [0.75, -0.25, -0.25, -0.25];
     let unbiased = (dot(&row, &row) / 3.0).sqrt();
-    println!("dividing by n − 1: {:.2?}", row.map(|x| x / unbiased));
+    println!("dividing by C − 1: {:.2?}", row.map(|x| x / unbiased));
 }
 // ANCHOR_END: layer_norm
 
 // ANCHOR: layer_norm_backward
-/// What reaches the input, for three wishes of the loss.
-fn layer_norm_backward(rng: &mut ChaCha8Rng) {
+/// The gradient that reaches the input, for several gradients of the output.
+fn layer_norm_backward() {
     println!("[layer norm backward]");
     let norm = LayerNorm::new(4);
-    let x = array![[1.0, 0.0, 0.0, 0.0]];
-    let y = norm.forward(&x).0;
-    for (wish, dy) in [
-        ("all a little larger", array![[1.0, 1.0, 1.0, 1.0]]),
-        ("the same, but louder", y),
-        ("the first one larger", array![[1.0, 0.0, 0.0, 0.0]]),
-        ("the second one larger", array![[0.0, 1.0, 0.0, 0.0]]),
+    let spike = array![[1.0, 0.0, 0.0, 0.0]];
+    let second = array![[0.0, 1.0, 0.0, 0.0]];
+    let stairs = array![[2.0, 1.0, 0.0, 0.0]];
+    let normalized = norm.forward(&spike).0;
+    for (x, name, dy) in [
+        (&spike, "(1, 1, 1, 1)", &Matrix::ones((1, 4))),
+        (&spike, "y", &normalized),
+        (&spike, "(1, 0, 0, 0)", &spike),
+        (&spike, "(0, 1, 0, 0)", &second),
+        (&stairs, "(1, 0, 0, 0)", &spike),
     ] {
-        let (_, cache) = norm.forward(&x);
-        let dx = norm.backward(&cache, dy, &mut norm.clone());
-        println!("{wish:22}{:7.4}", rounded(dx, 4).row(0));
+        let (_, cache) = norm.forward(x);
+        let dx = norm.backward(&cache, dy.clone(), &mut norm.clone());
+        let dx = rounded(dx, 4);
+        println!("x {:.0}  dy {name:12}  dx {:7.4}", x.row(0), dx.row(0));
     }
-    let x = normal((1, 4), 1.0, rng);
-    let (_, cache) = norm.forward(&x);
-    let dy = array![[1.0, 0.0, 0.0, 0.0]];
-    let dx = norm.backward(&cache, dy, &mut norm.clone());
-    println!("for the row           {:7.4}", x.row(0));
-    println!("the first one larger  {:7.4}", dx.row(0));
 }
 // ANCHOR_END: layer_norm_backward
 
 // ANCHOR: activation
-/// GELU and its slope.
+/// GELU and its derivative.
 fn activation() {
     println!("[gelu]");
     let x = array![[-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0]];
-    println!("x     {:6.2}", x.row(0));
+    println!("x          {:6.2}", x.row(0));
     let (y, slope) = (x.map(|&x| gelu(x).0), x.map(|&x| gelu(x).1));
-    println!("gelu  {:6.2}", rounded(y, 2).row(0));
-    println!("slope {:6.2}", slope.row(0));
+    println!("gelu       {:6.2}", rounded(y, 2).row(0));
+    println!("derivative {:6.2}", slope.row(0));
 }
 // ANCHOR_END: activation
 
 /// Two linear layers with nothing between them are one.
-fn mlp_alone(rng: &mut ChaCha8Rng) {
-    println!("[bend]");
-    let (up, down) = (normal((2, 8), 1.0, rng), normal((8, 2), 1.0, rng));
+fn nonlinearity() {
+    println!("[nonlinearity]");
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let up = normal((2, 8), 1.0, &mut rng);
+    let down = normal((8, 2), 1.0, &mut rng);
     let x = array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]];
-    let straight = x.dot(&up).dot(&down);
-    let bent = x.dot(&up).map(|&x| gelu(x).0).dot(&down);
-    for (name, y) in [("straight", straight), ("bent", bent)] {
+    let without = x.dot(&up).dot(&down);
+    let with = x.dot(&up).map(|&x| gelu(x).0).dot(&down);
+    for (name, y) in [("without", without), ("with GELU", with)] {
         let sum = &y.row(0) + &y.row(1);
         println!(
-            "{name:9} f(1,0) + f(0,1) = {sum:6.2}  f(1,1) = {:6.2}",
+            "{name:9}  f(1,0) + f(0,1) = {sum:6.2}  f(1,1) = {:6.2}",
             y.row(2)
         );
     }
 }
 
-/// A whole block, its derived gradient against the measured one.
-fn block_check(rng: &mut ChaCha8Rng) {
+/// A whole block, its derived gradient against the measured one, on rows as
+/// small as those of untrained embeddings.
+fn block_check() {
     println!("[block check]");
-    let block = Block::new(8, 2, 2, rng);
-    let (x, dy) = (normal((5, 8), 1.0, rng), normal((5, 8), 1.0, rng));
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let block = Block::new(8, 2, 2, &mut rng);
+    let x = normal((5, 8), 0.03, &mut rng);
+    let dy = normal((5, 8), 1.0, &mut rng);
     let (y, cache) = block.forward(x.clone(), 5);
     let dx = block.backward(&cache, dy.clone(), &mut block.clone());
-    let measured = numerical_gradient(flat(&x), 1e-5, |data| {
+    let measured = numerical_gradient(flat(&x), 1e-6, |data| {
         let x = Matrix::from_shape_fn((5, 8), |(i, j)| data[8 * i + j]);
         (block.forward(x, 5).0 * &dy).sum()
     });
-    println!("x   {:6.3}", x.slice(s![0, ..6]));
-    println!("y   {:6.3}", y.slice(s![0, ..6]));
-    println!("dy  {:6.3}", dy.slice(s![0, ..6]));
-    println!("dx  {:6.3}", dx.slice(s![0, ..6]));
+    println!("x         {:7.4}", x.slice(s![0, ..6]));
+    println!("y         {:7.4}", y.slice(s![0, ..6]));
+    println!("dy        {:7.4}", dy.slice(s![0, ..6]));
+    println!("derived   {:7.4}", dx.slice(s![0, ..6]));
+    println!("measured  {:7.4}", Vector::from(measured[..6].to_vec()));
     println!("largest difference below 1e-8: {}", close(&dx, &measured));
 }

@@ -42,8 +42,8 @@ pub fn four_experiments() -> String {
         "Experiments on the block, on the ladder of losses",
         "Eight panels of validation loss over 2,000 steps, dashed for the model \
          of the book and solid for another one: without the scale, masked late, \
-         not masked, with another bend; without residual connections and with \
-         the norms on the stream, of two blocks and of eight.",
+         not masked, with ReLU; without residual connections and with the \
+         norms on the stream, of two blocks and of eight.",
         &[
             ("no-scale", "right"),
             ("late-mask", "right"),

@@ -7,7 +7,9 @@ const HEAD: &str = "\
 # Index of the code
 
 Every item of the crate that can be called from outside, in reading order, \
-with the section that shows it. (A test writes this page; it cannot go stale.)
+with the section that shows it. What each one does, its shapes and its errors \
+are in the documentation of the crate: `cargo doc --open`. (A test writes this \
+page, so it can't go stale.)
 ";
 
 /// Where the appendices are.
@@ -39,9 +41,7 @@ fn section(book: &Book, module: &str, files: &[(&str, String)]) -> String {
         return rows;
     }
     let heading = if module == "root" { "the root" } else { module };
-    format!(
-        "\n## {heading}\n\n| item | what it is | section |\n| --- | --- | --- |\n{rows}"
-    )
+    format!("\n## {heading}\n\n| item | section |\n| --- | --- |\n{rows}")
 }
 
 /// The items of one file.
@@ -58,9 +58,8 @@ fn rows(book: &Book, path: &str) -> String {
             Some(owner) => format!("{owner}::{name}"),
             None => name.to_string(),
         };
-        let says = first_sentence(&lines, number);
         let page = shown_on(book, path, number).unwrap_or("–".to_string());
-        rows += &format!("| `{name}` | {says} | {page} |\n");
+        rows += &format!("| `{name}` | {page} |\n");
     }
     rows
 }
@@ -78,31 +77,6 @@ fn around<'a>(lines: &[&'a str], number: usize) -> Option<&'a str> {
     });
     let owner = head.rsplit(" for ").next()?;
     owner.trim().split(['<', ' ']).next()
-}
-
-/// The first sentence of the comment above a line, without its links.
-fn first_sentence(lines: &[&str], number: usize) -> String {
-    let above = lines[..number - 1].iter().rev();
-    let above =
-        above.map(|line| line.trim()).skip_while(|line| line.starts_with("#["));
-    let mut comment: Vec<&str> =
-        above.map_while(|line| line.strip_prefix("///")).collect();
-    comment.reverse();
-    let paragraph = comment.iter().take_while(|line| !line.trim().is_empty());
-    let text: Vec<&str> = paragraph.map(|line| line.trim()).collect();
-    let text = text.join(" ");
-    let end = text.find(". ").map_or(text.len(), |end| end + 1);
-    let text = text[..end].trim_end_matches([',', ':']);
-    let text = text.replace("[`", "`").replace("`]", "`").replace('|', "\\|");
-    // Links with an address: keep the text
-    let mut plain = String::new();
-    let mut rest = &text[..];
-    while let Some((before, after)) = rest.split_once("`(") {
-        plain += before;
-        plain.push('`');
-        rest = after.split_once(')').map_or("", |(_, rest)| rest);
-    }
-    plain + rest
 }
 
 /// Where the summary's first page that shows a line has it: a link to the

@@ -30,6 +30,8 @@ pub struct Allowed {
     pub rust: &'static [Exception],
     /// Outputs that are typed.
     pub outputs: &'static [Exception],
+    /// Excerpts that are longer than others may be.
+    pub long: &'static [Exception],
     /// Numbers in prose that an output on the page prints too.
     pub numbers: &'static [Exception],
 }

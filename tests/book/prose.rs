@@ -306,10 +306,14 @@ const PIPELINE: [(&str, &str); 7] = [
     ("generation", "generation"),
 ];
 
+/// The pages of chapters that are no part of their own, and the part to light.
+const BESIDE: [(&str, &str); 2] = [("orientation", ""), ("gpt_fresh", "gpt")];
+
 /// A chapter begins with the pipeline, on which its own part is lit.
 pub fn chapters_show_where_they_are(book: &Book) -> Vec<Breach> {
     let mut breaches = Vec::new();
-    for (stem, _) in PIPELINE.iter().chain(&[("orientation", "")]) {
+    let parts = PIPELINE.iter().map(|(stem, _)| (*stem, *stem));
+    for (stem, lit) in parts.chain(BESIDE) {
         let path = format!("book/{stem}.md");
         let Some(page) = book.pages.iter().find(|page| page.path == path)
         else {
@@ -319,7 +323,7 @@ pub fn chapters_show_where_they_are(book: &Book) -> Vec<Breach> {
             book.pages.iter().any(|p| p.path == format!("book/{stem}.md"))
         };
         let parts = PIPELINE.iter().filter(|(part, _)| is_page(part));
-        let parts = parts.map(|(part, name)| match part == stem {
+        let parts = parts.map(|(part, name)| match *part == lit {
             true => format!("<li aria-current=\"step\"><b>{name}</b></li>\n"),
             false => format!("<li><a href=\"{part}.html\">{name}</a></li>\n"),
         });
@@ -374,6 +378,70 @@ pub fn functions_named_are_there(book: &Book) -> Vec<Breach> {
                 }
             }
         }
+    }
+    breaches
+}
+
+/// The most words of a page, where it has a bound of its own.
+const LONGEST: [(&str, usize); 12] = [
+    ("orientation.md", 4_000),
+    ("tokenization.md", 2_800),
+    ("embeddings.md", 3_600),
+    ("transformer_block.md", 4_200),
+    ("transformer_block_feed_forward.md", 3_200),
+    ("gpt.md", 3_400),
+    ("gpt_fresh.md", 2_200),
+    ("training.md", 4_400),
+    ("generation.md", 3_500),
+    ("appendix/checkpoint.md", 900),
+    ("appendix/hugging_face.md", 1_000),
+    ("appendix/performance.md", 1_300),
+];
+
+/// The most words of the whole book, without what one only looks things up in.
+const LONGEST_BOOK: usize = 45_000;
+
+const LOOKED_UP: [&str; 5] =
+    ["items.md", "glossary.md", "notation.md", "sources.md", "solutions.md"];
+
+/// How many words there are to be read, without code and formulas, and without
+/// what one looks into only on purpose: boxes with the names of tests, and the
+/// list of sources.
+pub fn words_to_read(page: &Page) -> usize {
+    let mut boxed = false;
+    let words = page.words();
+    let lines = page.lines.iter().zip(&words);
+    let lines = lines.take_while(|(line, _)| *line != "## Sources");
+    let read = lines.filter(|(line, _)| {
+        boxed |= line.contains("<details class=\"checked\">");
+        let read = !boxed;
+        boxed &= !line.contains("</details>");
+        read
+    });
+    let words = read.flat_map(|(_, words)| words.split_whitespace());
+    words.filter(|word| word.contains(char::is_alphanumeric)).count()
+}
+
+/// A page is no longer than its bound, and neither is the book.
+pub fn the_book_can_be_finished(book: &Book) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let mut all = 0;
+    for page in &book.pages {
+        let Some(name) = page.path.strip_prefix("book/") else { continue };
+        if LOOKED_UP.contains(&name) || name.starts_with("records/") {
+            continue;
+        }
+        let words = words_to_read(page);
+        all += words;
+        let bound = LONGEST.iter().find(|(page, _)| *page == name);
+        if let Some((_, most)) = bound.filter(|(_, most)| words > *most) {
+            let said = format!("{words} words to be read; at most {most}");
+            breaches.push(breach(&page.path, 1, said));
+        }
+    }
+    if all > LONGEST_BOOK {
+        let said = format!("{all} words to be read; at most {LONGEST_BOOK}");
+        breaches.push(breach("book/SUMMARY.md", 1, said));
     }
     breaches
 }

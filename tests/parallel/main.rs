@@ -121,6 +121,8 @@ fn assert_equal(output: &str) {
     assert!(differences.iter().all(|&apart| apart < 1e-12), "{output}");
 }
 
+/// Besides, every rank of the program panics if its sums or its weights differ
+/// from those of rank 0 in any bit; then the job doesn't end well.
 #[test]
 fn any_number_of_ranks_is_one_process() {
     let program = built("parallel");

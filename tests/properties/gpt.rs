@@ -97,6 +97,8 @@ fn what_is_no_model_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
+    /// Replaces one token, and compares the logits of all positions before it,
+    /// bit for bit.
     #[test]
     fn a_later_token_never_changes_earlier_logits(
         t in 2usize..12, edited in 1usize..12, id in 0u16..11, seed in 0u64..99,

@@ -33,6 +33,8 @@ fn block_and_input(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
+    /// Replaces all rows of the first window from `edited` on, and compares
+    /// those before it, and the other window, bit for bit.
     #[test]
     fn a_later_token_never_changes_an_earlier_output(
         t in 2usize..150, edited in 1usize..150, n_head in 1usize..4, seed in 0u64..99,

@@ -12,30 +12,31 @@ pub struct Answers {
     pub small: [f64; 2],
     /// What becomes of (30, 50).
     pub large: [f64; 2],
-    /// What reaches the input of a row of two.
+    /// The gradient of (3, 5), if that of the output is (1, 0).
     pub dx: [f64; 2],
 }
 
 fn predict(answers: Answers) {
     let norm = |x: [f64; 2]| {
         let mean = (x[0] + x[1]) / 2.0;
-        let spread =
+        let std =
             (((x[0] - mean).powi(2) + (x[1] - mean).powi(2)) / 2.0).sqrt();
-        x.map(|x| (x - mean) / spread)
+        x.map(|x| (x - mean) / std)
     };
-    let hint = "small: take the mean off, then divide by the spread";
+    let hint =
+        "small: take the mean off, then divide by the standard deviation";
     assert_predicted(answers.small == norm([3.0, 5.0]), hint);
-    let hint = "large: ten times the row has ten times the spread";
+    let hint = "large: ten times the row has ten times the standard deviation";
     assert_predicted(answers.large == norm([30.0, 50.0]), hint);
     let dx = numerical_gradient(&[3.0, 5.0], 1e-5, |x| norm([x[0], x[1]])[0]);
     for (answer, dx) in answers.dx.iter().zip(dx) {
-        let hint = "dx: what may a row of two still do?";
+        let hint = "dx: which normalized rows of two are there?";
         assert_predicted(close(*answer, dx, 1e-6), hint);
     }
 }
 exercise!(feed_forward_predict, super::predict, ANSWERS);
 
-/// RMSNorm of a row with a gain, and its way back: `dx` and `dgain`.
+/// RMSNorm of a row with a gain, and its backward pass: `dx` and `dgain`.
 pub type RmsNorm = (
     fn(x: &[f64], gain: &[f64]) -> Vec<f64>,
     fn(x: &[f64], gain: &[f64], dy: &[f64]) -> (Vec<f64>, Vec<f64>),
@@ -54,7 +55,11 @@ fn build((forward, backward): RmsNorm) {
             y.iter().zip(&dy).map(|(y, dy)| y * dy).sum()
         };
         let (dx, dgain) = backward(&x, &gain, &dy);
-        assert_eq!((dx.len(), dgain.len()), (n, n), "a slope for each number");
+        assert_eq!(
+            (dx.len(), dgain.len()),
+            (n, n),
+            "a derivative for each number"
+        );
         let measured =
             numerical_gradient(&x, 1e-5, |x| weighted(forward(x, &gain)));
         for (derived, measured) in dx.iter().zip(&measured) {

@@ -5,7 +5,7 @@ use crate::feed_forward::{Answers, RmsNorm};
 pub const ANSWERS: Answers = Answers {
     small: [f64::NAN; 2], // LayerNorm of (3, 5)
     large: [f64::NAN; 2], // of (30, 50)
-    dx: [f64::NAN; 2],    // if the first output should be larger
+    dx: [f64::NAN; 2],    // for the row (3, 5) and dy = (1, 0)
 };
 // ANCHOR_END: predict
 
@@ -17,7 +17,7 @@ fn forward(x: &[f64], gain: &[f64]) -> Vec<f64> {
 
 /// `dx` and `dgain`.
 fn backward(x: &[f64], gain: &[f64], dy: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    todo!("one direction vanishes, not two")
+    todo!("one direction is removed, not two")
 }
 
 pub const RMS_NORM: RmsNorm = (forward, backward);

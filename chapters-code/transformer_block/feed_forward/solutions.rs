@@ -3,9 +3,9 @@ use crate::feed_forward::{Answers, RmsNorm};
 // ANCHOR: predict
 /// Your predictions.
 pub const ANSWERS: Answers = Answers {
-    small: [-1.0, 1.0], // of two numbers only the order is left,
-    large: [-1.0, 1.0], // however large they are;
-    dx: [0.0, 0.0],     // and no hair on either changes that
+    small: [-1.0, 1.0], // only the order of the two is left,
+    large: [-1.0, 1.0], // however large they are,
+    dx: [0.0, 0.0],     // and a nudge doesn't change the order
 };
 // ANCHOR_END: predict
 

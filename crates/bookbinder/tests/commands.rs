@@ -31,7 +31,7 @@ const ALONG: &str =
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 61] = [
+const ELSEWHERE: [(&str, Why); 64] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -140,6 +140,18 @@ const ELSEWHERE: [(&str, Why); 61] = [
     (
         "cargo run --release --features tokenizers --example gpt2 -- …",
         Because("needs what was downloaded"),
+    ),
+    (
+        "cargo run --example names -- --data names.txt",
+        Recorded(&["training/names.txt"]),
+    ),
+    (
+        "cargo run --example names_studies -- variants names.txt",
+        Recorded(&["studies/names-variants.txt"]),
+    ),
+    (
+        "cargo test --test names -- --ignored",
+        Decides("  cargo test --locked --test names -- --ignored"),
     ),
     (
         "mpirun -n 2 target/debug/examples/parallel",
@@ -272,6 +284,7 @@ fn commands_of(text: &str) -> Vec<String> {
     let mut commands = Vec::new();
     let mut block = None;
     let mut sentences = String::new();
+    let text = text.replace("<code>", "`").replace("</code>", "`");
     for line in text.lines() {
         if let Some(language) = line.strip_prefix("```") {
             block = if block.is_some() { None } else { Some(language) };

@@ -119,9 +119,13 @@ fn words_of_the_text_are_found() {
         // Behind `Gradients`
         ("what is a gradient", 1, "orientation.html#what-is-a-gradient"),
         // Before `TrainConfig::memory`
-        ("memory", 0, "gpt.html#where-the-memory-goes"),
+        ("memory", 0, "gpt_fresh.html#memory"),
         // In `let shape = (x.nrows(), …`; 20 results are shown
-        ("nrows", 19, "transformer_block.html#a-linear-layer-and-its-way-back"),
+        (
+            "nrows",
+            19,
+            "transformer_block.html#a-linear-layer-forward-and-backward",
+        ),
     ] {
         let found = tab.evaluate(&format!(
             "elasticlunr.Index.load(window.search.index)
