@@ -68,10 +68,10 @@ fn mean_square<D: Dimension>(x: &ArrayRef<f64, D>) -> f64 {
 }
 
 /// How long the gradient of a batch is, by the number of its windows, and how
-/// much of that is noise: `mean of length² = G² + S/B`.
+/// much of that is noise: `mean of length² = G² + ν/B`.
 fn batch_size(model: &Gpt, train: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("[batch size]");
-    println!("windows   length   √(G² + S/B)");
+    println!("windows   length   √(G² + ν/B)");
     let mut gradients = ShardedGradients::new(4);
     let sizes = [1, 8, 64, 512];
     let mut squares = [0.0; 4];
@@ -83,13 +83,13 @@ fn batch_size(model: &Gpt, train: &[u16]) -> Result<(), Box<dyn Error>> {
             *square += clip_grad_norm(grad, f64::INFINITY).powi(2) / 21.0;
         }
     }
-    let noise = (squares[0] - squares[3]) / (1.0 - 1.0 / 512.0); // S
+    let noise = (squares[0] - squares[3]) / (1.0 - 1.0 / 512.0); // ν
     let signal = squares[3] - noise / 512.0; // G²
     for (square, windows) in squares.iter().zip(sizes) {
         let law = (signal + noise / windows as f64).sqrt();
         println!("{windows:>7}{:>9.2}{law:>14.2}", square.sqrt());
     }
-    println!("G² = {signal:.2}, S = {noise:.1}, S/G² = {:.0}", noise / signal);
+    println!("G² = {signal:.2}, ν = {noise:.1}, ν/G² = {:.0}", noise / signal);
     Ok(())
 }
 
