@@ -31,7 +31,7 @@ const ALONG: &str =
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 63] = [
+const ELSEWHERE: [(&str, Why); 64] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -68,6 +68,10 @@ const ELSEWHERE: [(&str, Why); 63] = [
     ("cargo test --test gpt", Because(ALONG)),
     ("cargo test --test training", Because(ALONG)),
     ("cargo test --test generation", Because(ALONG)),
+    (
+        "cargo run --example shakespeare -- --temperature 0.5 --prompt \"Shall I\"",
+        Because("a minute more; without options it is typed"),
+    ),
     ("cargo run", Because("in a project of the reader's: tests/taking.rs")),
     ("cargo run --example learn -- ../data/sonnets.txt", Because(ALONG)),
     // What takes minutes
