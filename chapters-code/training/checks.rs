@@ -11,15 +11,15 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 pub struct Answers {
     /// What the first step adds to the weight.
     pub change: f64,
-    /// The slopes 6 and 8 after clipping.
+    /// The gradient (6, 8) after clipping.
     pub clipped: [f64; 2],
-    /// The rate halfway down.
+    /// The learning rate halfway down.
     pub rate: f64,
 }
 
-/// The running means of one list of weights.
+/// The moving averages for one list of weights.
 pub struct Moments {
-    /// Of the slopes.
+    /// Of the gradients.
     pub m: Vec<f64>,
     /// Of their squares.
     pub v: Vec<f64>,
@@ -41,7 +41,7 @@ fn predict(answers: Answers) {
     grad.norm.bias[0] = -0.002;
     optimizer.step(&mut moments, &mut model, &grad, 0.01);
     let change = model.norm.bias[0] - before;
-    let hint = "change: which way does the first step go, and does it depend on the slope's size?";
+    let hint = "change: which way does the first step go, and does it depend on the gradient's size?";
     assert_predicted(close(answers.change, change, 1e-6), hint);
 
     grad.norm.bias[0] = 6.0;
@@ -72,8 +72,8 @@ fn build(step: Step) {
     for t in 1..=50 {
         grad.embeddings.token = normal((5, 4), 0.1, &mut rng);
         optimizer.step(&mut state, &mut model, &grad, 0.01);
-        let slopes = grad.embeddings.token.as_slice().unwrap();
-        step(&mut weights, slopes, &mut moments, t, 0.01, 0.2);
+        let grads = grad.embeddings.token.as_slice().unwrap();
+        step(&mut weights, grads, &mut moments, t, 0.01, 0.2);
         for (yours, ours) in weights.iter().zip(&model.embeddings.token) {
             assert_close(
                 *yours,

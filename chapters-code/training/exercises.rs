@@ -15,13 +15,13 @@ pub const ANSWERS: Answers = Answers {
 /// and then the weights. β₁ is 0.9, β₂ 0.99, ε 1e-8.
 pub fn step(
     weights: &mut [f64],
-    slopes: &[f64],
+    grads: &[f64],
     Moments { m, v }: &mut Moments,
     t: i32,
     lr: f64,
     decay: f64,
 ) {
-    todo!("the three repairs, and the decay beside them")
+    todo!("both averages, corrected; then the step and the decay")
 }
 // ANCHOR_END: build
 

@@ -4,13 +4,15 @@ use super::svg::*;
 use crate::first_model::SONNETS;
 use double::orientation::ladder;
 use double::training::{LrSchedule, split};
+use valley::{Rule, descend};
+
+mod valley;
 
 const SWEEP: &str = include_str!("../../book/records/training/sweep.txt");
-const LESS_DECAY: &str = include_str!(
-    "../../book/records/training/tinyshakespeare-long-decay-0.3.txt"
-);
-const LONG: &str =
-    include_str!("../../book/records/training/tinyshakespeare-long.txt");
+const OVER_FITTING: &str =
+    include_str!("../../book/records/studies/over-fitting.txt");
+const SONNETS_RUN: &str =
+    include_str!("../../book/records/training/sonnets.txt");
 const SONNETS_RUNGS: &str =
     include_str!("../../book/records/training/rungs-sonnets.txt");
 const LONG_RUNGS: &str =
@@ -49,56 +51,59 @@ fn thousand(n: usize) -> String {
     if n < 1000 { n.to_string() } else { thousands(n) }
 }
 
-/// Three ways down a valley.
+/// Three ways down a valley, and down the same valley turned.
 pub fn valley() -> String {
     let mut svg = Svg::new(
         720,
-        300,
-        "Three ways down a narrow valley",
-        "Ellipses of equal height, long from left to right. Plain descent \
-         drops to the valley's floor at once and creeps along it; momentum \
-         swings from side to side and arrives; steps of equal size in both \
-         directions go straight towards the middle.",
+        352,
+        "Three ways down a narrow valley, and down the same valley turned",
+        "Left, long flat ellipses of equal height. Plain descent drops to the \
+         floor at once and creeps along it; momentum swings from side to side \
+         and arrives; Adam goes straight to the middle. Right, the same turned \
+         by 45 degrees: momentum swings as before, and Adam drops to the floor \
+         and stays near the place where it reached it.",
     );
-    let at = |w: [f64; 2]| (400.0 + 260.0 * w[0], 150.0 - 110.0 * w[1]);
-    for level in [0.3, 1.0, 3.0, 6.0, 10.0] {
-        let ring: Vec<_> = (0..=72)
-            .map(|i| {
-                let angle = f64::from(i) * std::f64::consts::TAU / 72.0;
-                let (x, y) = (angle.cos(), angle.sin());
-                at([level * x, 0.1 * level * y])
-            })
-            .collect();
-        svg.line(&ring, FAINT, false);
-    }
-    let mut paths = vec![vec![at([1.0, 1.0])]; 3];
-    let [mut plain, mut momentum, mut adam] = [[1.0f64; 2]; 3];
-    let (mut m, mut m2, mut v) = ([0.0; 2], [0.0; 2], [0.0f64; 2]);
-    for t in 1..=60 {
-        for i in 0..2 {
-            let slope = |w: [f64; 2]| [1.0, 100.0][i] * w[i];
-            plain[i] -= 0.015 * slope(plain);
-            m[i] = 0.9 * m[i] + 0.1 * slope(momentum);
-            momentum[i] -= 0.015 * m[i] / 0.1;
-            m2[i] = 0.9 * m2[i] + 0.1 * slope(adam);
-            v[i] = 0.99 * v[i] + 0.01 * slope(adam).powi(2);
-            let mean = m2[i] / (1.0 - 0.9f64.powi(t));
-            let square = v[i] / (1.0 - 0.99f64.powi(t));
-            adam[i] -= 0.05 * mean / square.sqrt();
+    let turned = std::f64::consts::FRAC_PI_4;
+    for (middle, angle) in [(185.0, 0.0), (535.0, turned)] {
+        let (sin, cos) = f64::sin_cos(angle);
+        let at = |[x, y]: [f64; 2]| {
+            let (u, v) = (cos * x - sin * y, sin * x + cos * y);
+            (middle + 105.0 * u, 185.0 - 105.0 * v)
+        };
+        let inside = |&(x, y): &(f64, f64)| {
+            (x - middle).abs() < 165.0 && (y - 185.0).abs() < 135.0
+        };
+        for level in [0.3, 1.0, 3.0, 6.0, 10.0] {
+            let ring: Vec<_> = (0..=720)
+                .map(|i| {
+                    let angle = f64::from(i) * std::f64::consts::PI / 360.0;
+                    at([level * angle.cos(), 0.1 * level * angle.sin()])
+                })
+                .collect();
+            for part in ring.split(|point| !inside(point)) {
+                if part.len() > 1 {
+                    svg.line(part, FAINT, false);
+                }
+            }
         }
-        for (path, w) in paths.iter_mut().zip([plain, momentum, adam]) {
-            path.push(at(w));
+        let mut ways = vec![(Rule::Momentum, BLUE), (Rule::Adam, GREEN)];
+        if angle == 0.0 {
+            ways.push((Rule::Plain, INK));
         }
+        for (rule, colour) in ways {
+            let way = descend(rule, angle, 60).into_iter().map(at);
+            svg.line(&way.collect::<Vec<_>>(), colour, false);
+        }
+        let (x, y) = at([1.0, 1.0]);
+        svg.dot(x, y, INK, false);
+        svg.dot(middle, 185.0, ORANGE, true);
     }
-    for (path, colour) in paths.iter().zip([INK, BLUE, GREEN]) {
-        svg.line(path, colour, false);
-    }
-    svg.dot(400.0, 150.0, ORANGE, true);
-    svg.rimmed(600.0, 172.0, Align::End, "", "plain descent");
-    let style = format!(" fill=\"{BLUE}\"");
-    svg.rimmed(490.0, 62.0, Align::End, &style, "with momentum");
-    let style = format!(" fill=\"{GREEN}\"");
-    svg.rimmed(612.0, 42.0, Align::End, &style, "and with scale");
+    let [blue, green] = [BLUE, GREEN].map(|c| format!(" fill=\"{c}\""));
+    svg.text(300.0, 24.0, Align::End, "plain descent");
+    svg.styled(360.0, 24.0, Align::Middle, &blue, "momentum");
+    svg.styled(420.0, 24.0, Align::Start, &green, "Adam");
+    svg.text(185.0, 345.0, Align::Middle, "along the axes");
+    svg.text(535.0, 345.0, Align::Middle, "turned by 45°");
     svg.finish()
 }
 
@@ -156,54 +161,109 @@ fn losses(run: &str) -> Vec<(f64, Option<f64>, f64)> {
     rows.collect()
 }
 
-/// Two runs of an hour: the loss on what is trained on, and on the rest.
+/// The default run: both losses, and what happens when.
+pub fn curve() -> String {
+    let mut svg = Svg::new(
+        720,
+        420,
+        "Both losses of the default run",
+        "Two falling curves over 1,500 steps, with the levels of the counting \
+         models behind them. The training loss starts above the validation \
+         loss, crosses it near step 600 and goes on falling; the validation \
+         loss levels out.",
+    );
+    let x_at = |step: f64| 114.0 + 0.353 * step;
+    let y_at = |loss: f64| 370.0 - 120.0 * (loss - 1.25);
+    for (name, loss) in sonnet_rungs() {
+        if !["5-gram", "6-gram"].contains(&name) {
+            let ends = [(x_at(0.0), y_at(loss)), (x_at(1500.0), y_at(loss))];
+            svg.line(&ends, FAINT, false);
+            let label = format!("{name} {loss:.2}");
+            svg.text(106.0, y_at(loss) + 5.0, Align::End, &label);
+        }
+    }
+    for step in [0, 150, 500, 1000, 1500] {
+        svg.text(x_at(step as f64), 394.0, Align::Middle, &thousand(step));
+    }
+    svg.text(x_at(750.0), 415.0, Align::Middle, "step");
+    let run = losses(SONNETS_RUN);
+    let validation: Vec<_> =
+        run.iter().map(|row| (x_at(row.0), y_at(row.2))).collect();
+    // A mean over 150 steps belongs in their middle
+    let train: Vec<_> = run
+        .iter()
+        .filter_map(|row| Some((x_at(row.0 - 75.0), y_at(row.1?))))
+        .collect();
+    svg.line(&validation, BLUE, false);
+    svg.line(&train, ORANGE, true);
+    for &(x, y) in &validation {
+        svg.dot(x, y, BLUE, true);
+    }
+    let [blue, orange] = [BLUE, ORANGE].map(|c| format!(" fill=\"{c}\""));
+    let (x, low) = (x_at(1500.0) + 8.0, train[train.len() - 1].1);
+    let (_, high) = validation[validation.len() - 1];
+    svg.styled(x, high + 5.0, Align::Start, &blue, "validation");
+    svg.styled(x, low + 14.0, Align::Start, &orange, "training");
+    for (step, loss, name) in [
+        (20.0, 4.05, "1. a uniform guess"),
+        (165.0, 2.52, "2. uses more than the last character"),
+        (460.0, 2.12, "3. more than the last two; the gap opens"),
+        (905.0, 1.88, "4. below every table"),
+    ] {
+        svg.rimmed(x_at(step), y_at(loss), Align::Start, "", name);
+    }
+    let name = "5. only the training loss falls";
+    svg.rimmed(x_at(1480.0), low + 24.0, Align::End, "", name);
+    svg.finish()
+}
+
+/// A training set that is too small, by the strength of weight decay.
 pub fn over_fitting() -> String {
     let mut svg = Svg::new(
         720,
-        340,
-        "Training and validation loss of two long runs",
-        "Training losses fall to the end in both runs. The validation loss of \
-         the run with less decay turns upwards after step 5,500; that of the \
-         run with more decay falls on to step 7,500.",
+        360,
+        "Training and validation loss on a tenth of the sonnets",
+        "Three pairs of curves over 3,000 steps, for three strengths of weight \
+         decay. All training losses fall; the validation losses turn upwards, \
+         the later and the less the stronger the decay.",
     );
-    let x_at = |step: f64| 70.0 + 0.06 * step;
-    let y_at = |loss: f64| 290.0 - 200.0 * (loss - 1.0);
-    for loss in [1.0, 1.25, 1.5, 1.75, 2.0, 2.25] {
-        let ends = [(x_at(0.0), y_at(loss)), (x_at(8000.0), y_at(loss))];
+    let x_at = |step: f64| 70.0 + 0.17 * step;
+    let y_at = |loss: f64| 310.0 - 260.0 * (loss - 1.4);
+    for loss in [1.5, 1.75, 2.0, 2.25, 2.5] {
+        let ends = [(x_at(0.0), y_at(loss)), (x_at(3000.0), y_at(loss))];
         svg.line(&ends, FAINT, false);
         svg.text(60.0, y_at(loss) + 5.0, Align::End, &format!("{loss:.2}"));
     }
-    for step in [0, 2000, 4000, 6000, 8000] {
-        let name = thousand(step);
-        svg.text(x_at(step as f64), 312.0, Align::Middle, &name);
+    for step in [0, 1000, 2000, 3000] {
+        svg.text(x_at(step as f64), 332.0, Align::Middle, &thousand(step));
     }
-    svg.text(x_at(4000.0), 334.0, Align::Middle, "step");
-    let faces = [(LESS_DECAY, ORANGE, "0.3"), (LONG, BLUE, "0.6")];
-    for (run, colour, name) in faces {
-        let run = losses(run);
-        let fits = |loss: f64| loss < 2.35;
-        let held_out: Vec<_> = run
-            .iter()
-            .filter(|row| fits(row.2))
-            .map(|row| (x_at(row.0), y_at(row.2)))
+    svg.text(x_at(1500.0), 354.0, Align::Middle, "step");
+    for (name, colour, apart) in
+        [("0.1", ORANGE, 0.0), ("1", BLUE, 4.0), ("3", GREEN, -6.0)]
+    {
+        let head = format!("decay {name}; ");
+        let rows: Vec<[f64; 3]> = OVER_FITTING
+            .lines()
+            .skip_while(|line| !line.starts_with(&head))
+            .skip(2) // and what was there before the first step
+            .map_while(|line| {
+                let words = line.split_whitespace();
+                let row: Vec<f64> =
+                    words.map(str::parse).collect::<Result<_, _>>().ok()?;
+                row.try_into().ok()
+            })
             .collect();
-        let train: Vec<_> = run
-            .iter()
-            .filter_map(|row| Some((row.0, row.1?)))
-            .filter(|row| fits(row.1))
-            .map(|(step, loss)| (x_at(step), y_at(loss)))
-            .collect();
-        svg.line(&held_out, colour, false);
-        svg.line(&train, colour, true);
         let style = format!(" fill=\"{colour}\"");
-        if let (Some(end), Some(low)) = (held_out.last(), train.last()) {
-            let label = format!("decay {name}");
-            let up = if name == "0.3" { 14.0 } else { -5.0 };
-            svg.styled(end.0 + 8.0, end.1 - up, Align::Start, &style, &label);
-            if name == "0.6" {
-                let (x, y) = (low.0 + 8.0, low.1 + 5.0);
-                svg.styled(x, y, Align::Start, &style, "on itself");
-            }
+        for (column, label) in [(2, "decay"), (1, "training, decay")] {
+            let curve: Vec<_> = rows
+                .iter()
+                .map(|row| (x_at(row[0]), y_at(row[column])))
+                .collect();
+            svg.line(&curve, colour, column == 1);
+            let Some(&(x, y)) = curve.last() else { continue };
+            let label = format!("{label} {name}");
+            let y = y + 5.0 + if column == 2 { apart } else { 3.0 };
+            svg.styled(x + 8.0, y, Align::Start, &style, &label);
         }
     }
     svg.finish()

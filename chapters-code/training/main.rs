@@ -1,4 +1,6 @@
 //! Chapter 6. Batches, AdamW, a learning rate that rises and falls.
+//!
+//! With a word behind it, a study: `cargo run --example training -- repairs`.
 
 use std::{error::Error, ops::ControlFlow};
 
@@ -7,12 +9,16 @@ use first_model::SONNETS;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    if let Some(name) = std::env::args().nth(1) {
+        return studies::run(&name);
+    }
     let tokenizer = CharTokenizer::new(SONNETS)?;
     let ids = tokenizer.encode(SONNETS)?;
     let (train, validation) = split(&ids);
+    let model = sgd(first_model::untrained(2)?, train, validation)?;
+    experiments::scales(&model, &tokenizer, train)?;
     windows(&tokenizer, train)?;
     coverage(train)?;
-    order();
     valley();
     first_steps();
     decay_of_two();
@@ -21,12 +27,43 @@ fn main() -> Result<(), Box<dyn Error>> {
     rates();
     noise(train, validation)?;
     by_heart(train, validation)?;
+    order();
     experiments::all()
 }
 
 mod experiments;
 #[path = "../first_model.rs"]
 mod first_model;
+mod studies;
+mod valley;
+
+use valley::{Rule, descend};
+
+// ANCHOR: sgd
+/// Stochastic gradient descent.
+fn sgd(
+    mut model: Gpt,
+    train: &[u16],
+    validation: &[u16],
+) -> Result<Gpt, TrainError> {
+    println!("[sgd]");
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    for step in 0..=2000 {
+        if step % 500 == 0 {
+            println!("step {step:>4}  {:.4}", evaluate(&model, validation)?);
+        }
+        let batch = Batch::random(train, 8, 32, &mut rng)?;
+        let (_, grad) = model.loss_and_grad(&batch.inputs, &batch.targets, 32);
+        let tensors = model.tensors_mut().into_iter().zip(grad.tensors());
+        for (weights, grad) in tensors {
+            for (w, g) in weights.data.iter_mut().zip(grad.data) {
+                *w -= 0.3 * g;
+            }
+        }
+    }
+    Ok(model)
+}
+// ANCHOR_END: sgd
 
 // ANCHOR: windows
 /// Two windows, and what follows each of their characters.
@@ -73,37 +110,22 @@ fn order() {
     println!("0.1 + (0.2 + 0.3) = {}", 0.1 + (0.2 + 0.3));
 }
 
-// ANCHOR: valley
-/// Three ways down a valley that is a hundred times as steep across as along.
+/// Three ways down the valley, and the third in the valley turned by 45°.
 fn valley() {
     println!("[valley]");
-    println!("step  plain descent     momentum         + scale");
-    let starts = [[1.0, 1.0]; 3];
-    let [mut plain, mut momentum, mut adam] = starts;
-    let (mut m, mut m2, mut v) = ([0.0; 2], [0.0; 2], [0.0; 2]);
-    for step in 0..=100 {
-        if [0, 5, 20, 50, 100].contains(&step) {
-            let show = |[x, y]: [Float; 2]| format!("{x:7.4} {y:7.4}");
-            let [a, b, c] = [plain, momentum, adam].map(show);
-            println!("{step:>4}{a}{b:>17}{c:>17}");
-        }
-        for i in 0..2 {
-            let slope = |w: [Float; 2]| [1.0, 100.0][i] * w[i];
-            plain[i] -= 0.015 * slope(plain);
-
-            m[i] = 0.9 * m[i] + 0.1 * slope(momentum);
-            momentum[i] -= 0.015 * m[i] / 0.1;
-
-            let (g, t) = (slope(adam), step + 1);
-            m2[i] = 0.9 * m2[i] + 0.1 * g;
-            v[i] = 0.99 * v[i] + 0.01 * g * g;
-            let mean = m2[i] / (1.0 - Float::powi(0.9, t));
-            let square: Float = v[i] / (1.0 - Float::powi(0.99, t));
-            adam[i] -= 0.05 * mean / (square.sqrt() + 1e-8);
-        }
+    println!(
+        "step  plain descent     momentum         Adam             Adam, turned"
+    );
+    let turned = std::f64::consts::FRAC_PI_4;
+    let rules = [Rule::Plain, Rule::Momentum, Rule::Adam];
+    let mut paths = rules.map(|rule| descend(rule, 0.0, 400)).to_vec();
+    paths.push(descend(Rule::Adam, turned, 400));
+    for step in [0, 5, 20, 50, 100, 200, 400] {
+        let at = paths.iter().map(|path| path[step]);
+        let at = at.map(|[x, y]| format!("{x:7.4} {y:7.4}"));
+        println!("{step:>4} {}", at.collect::<Vec<_>>().join("  "));
     }
 }
-// ANCHOR_END: valley
 
 // ANCHOR: first_steps
 /// How large the first steps are along a slope that is always one.
@@ -234,11 +256,12 @@ fn noise(train: &[u16], validation: &[u16]) -> Result<(), Box<dyn Error>> {
         let squares = losses.iter().map(|x| (x - mean) * (x - mean));
         let spread = (squares.sum::<f64>() / 63.0).sqrt();
         println!(
-            "{batch_size:>2} windows: from {:.2} to {:.2}, spread {spread:.3}",
+            "{batch_size:>2} windows: {:.2} to {:.2}, standard deviation \
+             {spread:.3}",
             losses[0], losses[63],
         );
     }
-    println!("the whole split: {:.4}", evaluate(&model, validation)?);
+    println!("the whole set:   {:.4}", evaluate(&model, validation)?);
     println!("once more:       {:.4}", evaluate(&model, validation)?);
     Ok(())
 }

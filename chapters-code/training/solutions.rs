@@ -4,7 +4,7 @@ use rand::{Rng, seq::SliceRandom};
 // ANCHOR: predict
 /// Your predictions.
 pub const ANSWERS: Answers = Answers {
-    change: 0.01, // m/√v is −1 after the correction, whatever the slope's size
+    change: 0.01, // m/√v is −1 at first, whatever the gradient's size
     clipped: [0.6, 0.8],
     rate: 0.001, // halfway down
 };
@@ -15,13 +15,13 @@ pub const ANSWERS: Answers = Answers {
 /// and then the weights. β₁ is 0.9, β₂ 0.99, ε 1e-8.
 pub fn step(
     weights: &mut [f64],
-    slopes: &[f64],
+    grads: &[f64],
     Moments { m, v }: &mut Moments,
     t: i32,
     lr: f64,
     decay: f64,
 ) {
-    for (i, (w, g)) in weights.iter_mut().zip(slopes).enumerate() {
+    for (i, (w, g)) in weights.iter_mut().zip(grads).enumerate() {
         m[i] = 0.9 * m[i] + 0.1 * g;
         v[i] = 0.99 * v[i] + 0.01 * g * g;
         let mean = m[i] / (1.0 - 0.9f64.powi(t));

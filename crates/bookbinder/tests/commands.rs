@@ -101,6 +101,16 @@ const ELSEWHERE: [(&str, Why); 64] = [
         ]),
     ),
     ("cargo run --example variants -- …", Recorded(&["studies/variants.txt"])),
+    (
+        "cargo run --example training -- …",
+        Recorded(&[
+            "studies/repairs.txt",
+            "studies/batches.txt",
+            "studies/rates.txt",
+            "studies/over-fitting.txt",
+            "studies/dropout.txt",
+        ]),
+    ),
     ("cargo run --example rungs", Recorded(&["training/rungs-sonnets.txt"])),
     ("cargo run --example context", Recorded(&["studies/context.txt"])),
     ("cargo microgpt average…", Recorded(&["training/averaged-weights.txt"])),

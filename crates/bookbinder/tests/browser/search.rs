@@ -111,7 +111,11 @@ fn every_item_is_the_first_result_for_its_name() {
 fn words_of_the_text_are_found() {
     let Some(mut tab) = open_search() else { return };
     for (words, last, url) in [
-        ("learning rate", 0, "training.html#the-rate-and-how-it-changes"),
+        (
+            "learning rate",
+            0,
+            "training.html#learning-rate-warm-up-and-cosine-decay",
+        ),
         // Behind `Gradients`
         ("what is a gradient", 1, "orientation.html#what-is-a-gradient"),
         // Before `TrainConfig::memory`
