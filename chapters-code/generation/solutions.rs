@@ -7,7 +7,7 @@ use double::generation::Sampler;
 pub const ANSWERS: Answers = Answers {
     third: 81.0 / 91.0, // 1, 9 and 81
     second: 0.25,       // 3 of 3 + 9
-    rows: 2.0,          // once when it is new, and once more after a move
+    rows: 2.0,          // 128 again for one character, then 128 for 128
 };
 // ANCHOR_END: predict
 

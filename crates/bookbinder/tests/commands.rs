@@ -68,6 +68,10 @@ const ELSEWHERE: [(&str, Why); 64] = [
     ("cargo test --test gpt", Because(ALONG)),
     ("cargo test --test training", Because(ALONG)),
     ("cargo test --test generation", Because(ALONG)),
+    (
+        "cargo run --example shakespeare -- --temperature 0.5 --prompt \"Shall I\"",
+        Because("a minute more; without options it is typed"),
+    ),
     ("cargo run", Because("in a project of the reader's: tests/taking.rs")),
     ("cargo run --example learn -- ../data/sonnets.txt", Because(ALONG)),
     // What takes minutes
