@@ -173,14 +173,15 @@ fn rates(train: &[u16], validation: &[u16]) -> Outcome {
 
 /// The same 16,000 windows in batches of several sizes.
 fn batches(train: &[u16], validation: &[u16]) -> Outcome {
-    println!("windows  steps   rate 0.001   0.003    0.01    0.03   (seed 1)");
-    for batch_size in [2, 8, 32, 128] {
+    println!("windows  steps  seed   rate 0.001   0.003    0.01    0.03");
+    let sizes = [2, 8, 32, 128].into_iter();
+    for (batch_size, seed) in sizes.flat_map(|b| SEEDS.map(|seed| (b, seed))) {
         let steps = 16_000 / batch_size;
-        print!("{batch_size:>7}{steps:>7}     ");
+        print!("{batch_size:>7}{steps:>7}{seed:>6}     ");
         for max_lr in [1e-3, 3e-3, 1e-2, 3e-2] {
             let schedule = LrSchedule::new(max_lr, steps);
             let config = TrainConfig { batch_size, schedule, ..full() };
-            print!("{:>8.4}", end(config, 1, train, validation)?);
+            print!("{:>8.4}", end(config, seed, train, validation)?);
         }
         println!();
     }
