@@ -132,7 +132,7 @@ lab.widget('layer_norm', async (place) => {
 
     function outcome() {
         if (largest(dy) < 1e-3) return 'dy is zero, and so is dx.';
-        if (largest(dx) < 1e-3) return 'Nothing gets through: the outputs cannot'
+        if (largest(dx) < 1e-3) return 'Nothing gets through: outputs cannot'
             + ' move in this direction, whatever the row does.';
         if (spread(x) < 1e-6) return 'What gets through is divided by √ε'
             + ' instead of σ, and so becomes 316 times as large.';

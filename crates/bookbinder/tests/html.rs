@@ -191,7 +191,10 @@ fn check_figures(page: &Page, say: &mut impl FnMut(String)) {
         for svg in figure.select(&selector("svg")) {
             let named = svg.select(&selector("title")).next().is_some();
             let in_formula = ancestors(svg).any(|e| is_class(e, "katex"));
-            if !in_formula && (!named || svg.attr("role") != Some("img")) {
+            // What has parts to touch is a group of pictures
+            let touched = svg.select(&selector("[tabindex]")).next().is_some();
+            let role = if touched { "group" } else { "img" };
+            if !in_formula && (!named || svg.attr("role") != Some(role)) {
                 say("a drawing has no title, or no role=\"img\"".into());
             }
         }
