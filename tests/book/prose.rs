@@ -405,16 +405,19 @@ const LOOKED_UP: [&str; 5] =
     ["items.md", "glossary.md", "notation.md", "sources.md", "solutions.md"];
 
 /// How many words there are to be read, without code and formulas, and without
-/// what one looks into only on purpose: boxes with the names of tests, and the
-/// list of sources.
+/// what one looks into only on purpose: boxes with the names of tests, the list
+/// of experiments, and that of sources.
 pub fn words_to_read(page: &Page) -> usize {
-    let mut boxed = false;
+    let (mut boxed, mut listed) = (false, false);
     let words = page.words();
     let lines = page.lines.iter().zip(&words);
     let lines = lines.take_while(|(line, _)| *line != "## Sources");
     let read = lines.filter(|(line, _)| {
         boxed |= line.contains("<details class=\"checked\">");
-        let read = !boxed;
+        if line.starts_with("## ") {
+            listed = *line == "## The experiments";
+        }
+        let read = !boxed && !listed;
         boxed &= !line.contains("</details>");
         read
     });
