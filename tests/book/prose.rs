@@ -405,8 +405,9 @@ const LOOKED_UP: [&str; 5] =
     ["items.md", "glossary.md", "notation.md", "sources.md", "solutions.md"];
 
 /// How many words there are to be read, without code and formulas, and without
-/// what one looks into only on purpose: boxes with the names of tests, the list
-/// of experiments, and that of sources.
+/// what one looks into only on purpose: boxes with the names of tests, the strip
+/// at the head of a chapter, the names of files, and the lists of experiments
+/// and of sources.
 pub fn words_to_read(page: &Page) -> usize {
     let (mut boxed, mut listed) = (false, false);
     let words = page.words();
@@ -417,7 +418,9 @@ pub fn words_to_read(page: &Page) -> usize {
         if line.starts_with("## ") {
             listed = *line == "## The experiments";
         }
-        let read = !boxed && !listed;
+        let label =
+            line.starts_with("<li") || line.starts_with("<p class=\"file");
+        let read = !boxed && !listed && !label;
         boxed &= !line.contains("</details>");
         read
     });
