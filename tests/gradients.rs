@@ -26,8 +26,9 @@ const H: Float = 1e-5;
 
 /// The shapes `(B, T, C, H)` that attention and blocks are checked at: one
 /// head, one position, one window, the general case, as many heads as numbers,
-/// and windows long enough to be worked on in three tiles and in five.
-const SHAPES: [(usize, usize, usize, usize); 7] = [
+/// and windows long enough to be worked on in several tiles, which a test below
+/// counts.
+const SHAPES: [(usize, usize, usize, usize); 8] = [
     (1, 4, 4, 1),
     (3, 1, 6, 2),
     (1, 7, 6, 3),
@@ -35,7 +36,21 @@ const SHAPES: [(usize, usize, usize, usize); 7] = [
     (2, 3, 8, 8),
     (2, 70, 2, 1),
     (1, 131, 4, 2),
+    (1, 64, 4, 1),
 ];
+
+#[test]
+fn shapes_have_one_tile_and_exactly_two_and_more() {
+    let source = include_str!("../src/transformer_block.rs");
+    let tile = source.split("const TILE: usize = ").nth(1);
+    let tile = tile.and_then(|rest| rest.split(';').next());
+    let tile: usize = tile.and_then(|n| n.parse().ok()).expect("a number");
+    let tiles = SHAPES.map(|(_, t, ..)| t.div_ceil(tile));
+    for wanted in [1, 2, 3, 5] {
+        assert!(tiles.contains(&wanted), "{tiles:?}: none of {wanted}");
+    }
+    assert!(SHAPES.iter().any(|(_, t, ..)| *t == 2 * tile), "two whole ones");
+}
 
 fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
