@@ -132,13 +132,14 @@ fn every_answer_of_the_book_is_on_paper() {
     let mut count = 0;
     for page in pages(book()) {
         tab.visit(&page);
-        // Of each answer, the longest text of one style
+        // Of each answer, the longest line of one style
         let answers = tab.evaluate(
             "[...document.querySelectorAll('details')].map(details => {
                 const text = [...details.querySelectorAll('p, code')]
                     .flatMap(e => [...e.childNodes])
                     .filter(node => node.nodeType === Node.TEXT_NODE)
-                    .map(node => node.data.replace(/\\s+/g, ''));
+                    .flatMap(node => node.data.split('\\n'))
+                    .map(line => line.replace(/\\s+/g, ''));
                 return text.sort((a, b) => a.length - b.length).pop();
             })",
         );
