@@ -201,5 +201,7 @@ fn the_page_names_every_judge_and_its_chapter_names_it() {
     for judge in JUDGES {
         let command = format!("cargo test --test {judge}");
         assert!(page.contains(&command), "{command}");
+        let chapter = read(&format!("book/{judge}.md"));
+        assert!(chapter.contains(&command), "{judge}: {command}");
     }
 }
