@@ -1,6 +1,9 @@
 //! A language model made of the functions that you wrote: two tables, one head of
 //! attention, and the table of tokens once more to score what comes next.
 
+use std::error::Error;
+use std::process::ExitCode;
+
 use along::{Matrix, adamw, attend, attend_backward, embed_backward, encode};
 use along::{loss_and_grad, sample};
 use ndarray::Axis;
@@ -74,17 +77,29 @@ impl Model {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("which text? give me a file")?;
-    let text = std::fs::read_to_string(path)?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read {path:?}: {error}"))?;
     let mut vocab: Vec<char> = text.chars().collect();
     vocab.sort_unstable();
     vocab.dedup();
     let ids = encode(&text, &vocab).map_err(|c| format!("unknown: {c:?}"))?;
     if ids.len() <= T {
-        return Err(
-            format!("{T} characters are not enough to learn from").into()
-        );
+        return Err(format!(
+            "{T} characters are not enough to learn from; give more"
+        )
+        .into());
     }
 
     let mut rng = ChaCha8Rng::seed_from_u64(1);
