@@ -45,18 +45,25 @@ fn a_patch_that_fits_nowhere_is_noticed() {
     workshop::patched(&read(file), &Patch { file, from, to: "" });
 }
 
-/// The hunt takes minutes and is seldom run; that it could run is seen here.
+/// The hunt and the program `variants` take minutes and are seldom run. That
+/// cargo finds its way in what they copy is seen here: it is asked for a target
+/// that is not there, and says which are.
 #[test]
 fn a_copy_of_the_package_is_one_that_cargo_reads() {
-    let cage = Cage(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cage"));
-    cage.fill(&[]);
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
-        .current_dir(&cage.0)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    for (name, paths) in [("cage", CAGE), ("program", workshop::PROGRAM)] {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        workshop::copy(root(), &folder, paths, &[]).unwrap();
+        let output = Command::new(env!("CARGO"))
+            .args(["check", "--offline", "--example", "none"])
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let found = "available example targets:\n    variants\n";
+        assert!(said.contains(found), "{name}: {said}");
+        assert!(!said.contains("warning"), "{name}: {said}");
+    }
 }
 
 #[test]
@@ -141,23 +148,25 @@ fn post_norm_pauses_only_with_small_weights() {
     assert!((pre[4] - post[4]).abs() < 0.01);
 }
 
-/// A copy of what the tests need, in a folder of its own.
+/// What the tests need.
+const CAGE: &[&str] = &[
+    "src",
+    "crates/double",
+    "tests/gradients.rs",
+    "tests/properties",
+    "chapters-code/data",
+    "chapters-code/transformer_block/naive.rs",
+    "chapters-code/zoo",
+    "examples/terminal",
+];
+
+/// A copy of it, in a folder of its own.
 struct Cage(PathBuf);
 
 impl Cage {
     /// Puts the patched code into the cage.
     fn fill(&self, patches: &[Patch]) {
-        let paths = [
-            "src",
-            "crates/double",
-            "tests/gradients.rs",
-            "tests/properties",
-            "chapters-code/data",
-            "chapters-code/transformer_block/naive.rs",
-            "chapters-code/zoo",
-            "examples/terminal",
-        ];
-        workshop::copy(root(), &self.0, &paths, patches).unwrap();
+        workshop::copy(root(), &self.0, CAGE, patches).unwrap();
     }
 
     /// Runs tests of one target; returns whether they pass and what is said.

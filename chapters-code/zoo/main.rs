@@ -73,25 +73,17 @@ fn list() {
 fn run((name, patches, n_layer): Variant) -> Result<String, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/variants"); // one, or cargo mixes them up
-    let paths = [
-        "chapters-code/data",
-        "chapters-code/zoo",
-        "crates/double",
-        "examples/terminal",
-        "src",
-    ];
-    workshop::copy(root, &folder, &paths, patches)?;
+    workshop::copy(root, &folder, workshop::PROGRAM, patches)?;
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--example", "variants", "--", "train"])
         .arg(n_layer.to_string())
         .current_dir(&folder)
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .env_remove("RUSTFLAGS") // a fault may well leave a warning
-        .stderr(Stdio::piped())
+        .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{name}: {errors}").into());
+        return Err(format!("{name} has no losses; see above").into());
     }
     Ok(String::from_utf8(output.stdout)?)
 }

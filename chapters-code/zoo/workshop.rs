@@ -56,21 +56,33 @@ pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
     fs::write(path, text)
 }
 
+/// What the program `variants` is made of.
+pub const PROGRAM: &[&str] = &[
+    "chapters-code/data",
+    "chapters-code/zoo",
+    "crates/double",
+    "examples/terminal",
+    "src",
+];
+
 /// Crates that neither the library nor the tests of a copy need.
 pub const UNNEEDED: [&str; 3] = ["clap", "insta", "mimalloc"];
 
-/// The package's manifest without programs and benchmarks but the example
-/// `variants`, and without the crates that only those need.
+/// The package's manifest without programs, benchmarks and tests with a place
+/// or a feature of their own, but for the example `variants`; and without the
+/// crates that only those need.
 fn manifest(root: &str) -> String {
     let paragraphs = root.split("\n\n").filter(|paragraph| {
         let has = |header| paragraph.lines().any(|line| line == header);
-        !has("[[bench]]") && !has("[workspace]")
+        !["[[bench]]", "[[test]]", "[workspace]"].into_iter().any(has)
     });
     let kept = paragraphs.collect::<Vec<&str>>().join("\n\n");
     let lines = kept.lines().filter(|line| {
         let name = line.split(' ').next().unwrap_or_default();
         let program = line.starts_with("    { name = ");
-        !UNNEEDED.contains(&name) && (!program || line.contains("variants"))
+        !UNNEEDED.contains(&name)
+            && !line.starts_with("libmimalloc-sys.") // a profile of its own
+            && (!program || line.contains("variants"))
     });
     let lines: Vec<&str> = lines.collect();
     lines.join("\n") + "\n\n[workspace]\n"
