@@ -15,7 +15,7 @@ mod workshop;
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use faults::{EXPERIMENTS, FAULTS, Patch};
 use microgpt::generation::{Generator, Sampler};
@@ -43,7 +43,7 @@ fn obey() -> Result<(), Box<dyn Error>> {
         ["train", n_layer] => train(n_layer.parse()?)?,
         ["all"] => table()?,
         [name] => match variants().find(|variant| variant.0 == name) {
-            Some(variant) => print!("{}", run(variant)?),
+            Some(variant) => check(name, program(variant)?.status()?)?,
             None => Err(format!(
                 "there is no variant {name}; without a name, all are listed"
             ))?,
@@ -68,24 +68,28 @@ fn list() {
     FAULTS.iter().for_each(|f| println!("  {:20} {}", f.name, f.what));
 }
 
-/// Patches a copy of the crate, builds it and trains with it; returns what
-/// that prints.
-fn run((name, patches, n_layer): Variant) -> Result<String, Box<dyn Error>> {
+/// What trains with a variant: a patched copy of the crate.
+fn program(variant: Variant) -> Result<Command, Box<dyn Error>> {
+    let (_, patches, n_layer) = variant;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/variants"); // one, or cargo mixes them up
     workshop::copy(root, &folder, workshop::PROGRAM, patches)?;
-    let output = Command::new(env!("CARGO"))
+    let mut program = Command::new(env!("CARGO"));
+    program
         .args(["run", "--quiet", "--example", "variants", "--", "train"])
         .arg(n_layer.to_string())
         .current_dir(&folder)
         .env("CARGO_TARGET_DIR", folder.join("target"))
-        .env_remove("RUSTFLAGS") // a fault may well leave a warning
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err(format!("{name} has no losses; see above").into());
+        .env_remove("RUSTFLAGS"); // a fault may well leave a warning
+    Ok(program)
+}
+
+/// Fails where the program of a variant has: it said why.
+fn check(name: &str, status: ExitStatus) -> Result<(), Box<dyn Error>> {
+    if !status.success() {
+        Err(format!("the variant {name} did not train; see above"))?;
     }
-    Ok(String::from_utf8(output.stdout)?)
+    Ok(())
 }
 
 /// Runs every variant and prints its losses.
@@ -100,7 +104,9 @@ fn table() -> Result<(), Box<dyn Error>> {
             println!("{heading:20}  step 0     500    1000    1500    2000");
         }
         print!("{:20}", variant.0);
-        for line in run(variant)?.lines() {
+        let output = program(variant)?.stderr(Stdio::inherit()).output()?;
+        check(variant.0, output.status)?;
+        for line in String::from_utf8(output.stdout)?.lines() {
             if let Some((_, loss)) = line.split_once(": validation ") {
                 print!("{loss:>8}");
             }

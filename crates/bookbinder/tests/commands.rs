@@ -4,8 +4,9 @@
 //! each took.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use bookbinder::root;
@@ -13,7 +14,8 @@ use bookbinder::root;
 /// Why a command is not run here.
 enum Why {
     /// It takes minutes: what it printed is kept in these files of `book/records`,
-    /// whose second line says by which command.
+    /// whose second line says by which command. That a program begins is seen
+    /// here all the same, unless it needs a file.
     Recorded(&'static [&'static str]),
     /// The same, and each command has a record of its own.
     RecordedEach(&'static [&'static str]),
@@ -244,6 +246,8 @@ enum End {
     Success,
     /// With a failed test: an exercise that nobody has solved.
     Unsolved,
+    /// Not within minutes: it is stopped when it has printed a line.
+    Begun,
     /// It is not run here.
     Elsewhere,
 }
@@ -252,8 +256,15 @@ fn end(command: &str) -> End {
     if command.contains("--test exercises -- --ignored") {
         return End::Unsolved;
     }
-    let elsewhere = ELSEWHERE.iter().any(|(entry, _)| is_about(entry, command));
-    if elsewhere { End::Elsewhere } else { End::Success }
+    let mut about = ELSEWHERE.iter().filter(|one| is_about(one.0, command));
+    let program = command.starts_with("cargo run --example ");
+    match about.next() {
+        None => End::Success,
+        Some((_, Recorded(_))) if program && !command.contains(".txt") => {
+            End::Begun
+        }
+        Some(_) => End::Elsewhere,
+    }
 }
 
 fn is_about(entry: &str, command: &str) -> bool {
@@ -346,6 +357,24 @@ fn type_in(command: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
+/// Starts a command and stops it, with all that it has started, at its first
+/// line; returns that line, which is empty if there came none.
+fn begin(command: &str) -> String {
+    let mut shell = Command::new("bash");
+    // A group of processes of its own, which ends with its leader's last word
+    shell.args(["-c", "set -m; bash -c \"$0\" & echo $!; wait", command]);
+    shell.current_dir(root()).stdout(Stdio::piped());
+    let mut shell = shell.spawn().expect("a shell");
+    let said = BufReader::new(shell.stdout.take().expect("its output"));
+    let mut lines = said.lines().map_while(Result::ok);
+    let group = lines.next().expect("the number of a process");
+    let line = lines.next().unwrap_or_default();
+    let kill = format!("kill -KILL -- -{group}");
+    let _ = Command::new("bash").args(["-c", &kill]).status();
+    shell.wait().expect("the shell ends");
+    line
+}
+
 #[test]
 #[cfg_attr(windows, ignore = "the commands are written for a Unix shell")]
 fn every_command_of_every_page_works() {
@@ -368,6 +397,10 @@ fn every_command_of_every_page_works() {
                 let (success, said) = type_in(command);
                 let asked = said.contains("::reader ... FAILED");
                 (success || !asked).then_some(said)
+            }
+            End::Begun => {
+                let nothing = begin(command).is_empty();
+                nothing.then(|| "it ended without a line; see above".into())
             }
         };
         println!("{:6.1} s  {command}", start.elapsed().as_secs_f64());
@@ -549,4 +582,11 @@ fn the_readme_leads_to_the_book() {
         let found = wrong_about_the_book(readme, manifest);
         assert_eq!(found.is_some(), wrong, "{readme} {manifest}: {found:?}");
     }
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "the commands are written for a Unix shell")]
+fn a_command_begins_or_does_not() {
+    assert_eq!(begin("sleep 600 | echo first; sleep 600"), "first");
+    assert_eq!(begin("echo only 1>&2; false"), "");
 }
