@@ -1,7 +1,7 @@
 //! Laws of the two lists at the end of the book: its terms and its sources.
 
 use crate::library::{Book, resolve};
-use crate::page::{Link, Page};
+use crate::page::{Heading, Link, Page};
 use crate::{Breach, breach};
 
 const GLOSSARY: &str = "book/glossary.md";
@@ -54,8 +54,8 @@ pub fn bold_terms_are_in_the_glossary(book: &Book) -> Vec<Breach> {
     breaches
 }
 
-/// The glossary has each term once, in order, and the page to which it leads
-/// knows the term.
+/// The glossary has each term once, in order, and the sections to which it leads
+/// know the term.
 pub fn the_glossary_leads_to_its_terms(book: &Book) -> Vec<Breach> {
     let Some(glossary) = page(book, GLOSSARY) else { return Vec::new() };
     let terms = terms(glossary);
@@ -68,13 +68,12 @@ pub fn the_glossary_leads_to_its_terms(book: &Book) -> Vec<Breach> {
         }
     }
     for (line, term) in terms {
-        let known = |page: &Page| {
-            let words = page.words().join(" ").to_lowercase();
-            words.contains(&term.to_lowercase())
+        let known = |section: &String| {
+            section.to_lowercase().contains(&term.to_lowercase())
         };
-        let leads = pages_linked(book, glossary, line);
-        if leads.is_empty() || !leads.iter().all(|page| known(page)) {
-            let said = format!("no page for `{term}`, or one without it");
+        let leads = sections_linked(book, glossary, line);
+        if leads.is_empty() || !leads.iter().all(known) {
+            let said = format!("no section for `{term}`, or one without it");
             breaches.push(breach(GLOSSARY, line, said));
         }
     }
@@ -87,6 +86,31 @@ fn pages_linked<'a>(book: &'a Book, page: &Page, line: usize) -> Vec<&'a Page> {
     let targets = links.filter_map(|link| file(&link.target));
     let paths = targets.filter_map(|target| resolve(&page.path, &target));
     paths.filter_map(|path| self::page(book, &path)).collect()
+}
+
+/// The words of the sections to which the links in a line lead.
+fn sections_linked(book: &Book, page: &Page, line: usize) -> Vec<String> {
+    let links = page.links().into_iter().filter(|link| link.line == line);
+    let sections = links.map(|link| {
+        let (file, id) = link.target.split_once('#').unzip();
+        let path = resolve(&page.path, file.unwrap_or(&link.target))?;
+        section(self::page(book, &path)?, id)
+    });
+    sections.map(Option::unwrap_or_default).collect()
+}
+
+/// The words of a section with its subsections, or before the second heading of
+/// the page.
+fn section(page: &Page, id: Option<&str>) -> Option<String> {
+    let headings = page.headings();
+    let is_it = |h: &Heading| id.is_none_or(|id| h.id.as_deref() == Some(id));
+    let first = headings.iter().position(is_it)?;
+    let (first, rest) = headings[first..].split_first()?;
+    let level = if id.is_some() { first.level } else { usize::MAX };
+    let next = rest.iter().find(|heading| heading.level <= level);
+    let words = page.words();
+    let last = next.map_or(words.len(), |heading| heading.line - 1);
+    Some(words[first.line - 1..last].join(" "))
 }
 
 /// An entry of the list of sources.

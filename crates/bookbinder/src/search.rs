@@ -2,27 +2,38 @@
 //!
 //! mdBook indexes a page's text as it is: of a formula, every letter that KaTeX
 //! has drawn; of code, whatever is between two spaces. Here a formula is text
-//! that can be read, code is found by each name in it, and two fields of their
-//! own, `items` and `methods`, lead from a name of the crate to the section that
-//! shows it.
+//! that can be read, code is found by each name in it, and three fields of their
+//! own lead to one section: `items` and `methods` from a name of the crate to
+//! the section that shows it, `terms` from a name in the glossary to the section
+//! that explains it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::iter;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use elasticlunr::IndexBuilder;
+use elasticlunr::lang::English;
+use elasticlunr::{IndexBuilder, Language};
 use scraper::node::Node;
 use scraper::{ElementRef, Html, Selector};
 use serde_json::{Value, json};
 
 /// The index of the crate: a row for each item, with a link to its section.
 const ITEMS: &str = "items.html";
-/// How much a field counts, where text counts 1 and a title 4 (book.toml). A
-/// match among n words counts 1/√n of it, and a section can have dozens of
-/// items; still an item comes first. A method that has a word for its name, as
-/// `memory` is, comes behind the titles with that word.
-const BOOSTS: [(&str, u64); 2] = [("items", 1000), ("methods", 4)];
+/// The glossary: its links lead to the sections that explain what is bold.
+const GLOSSARY: &str = "glossary.html";
+/// How much a field counts, where text counts 1 and a title 4 (book.toml), and
+/// whether the beginning of a name is enough. A match among n words counts 1/√n
+/// of it, and a section can have dozens of items; still an item comes first. A
+/// term comes before the titles with its words; a method, whose name can be a
+/// word like any other, behind the term.
+const BOOSTS: [(&str, u64, bool); 3] =
+    [("items", 1000, false), ("terms", 12, true), ("methods", 8, false)];
+/// How often the field `terms` has a term of one word. Elasticlunr takes the
+/// root of it, which can be divided by 2, 3 and 4.
+const REPEATED: usize = 12 * 12;
 /// A longer word is no word.
 const LONGEST: usize = 80;
 
@@ -44,13 +55,15 @@ pub fn index_again(dest: &Path) -> Result<()> {
 
     let urls: Vec<String> = serde_json::from_value(search["doc_urls"].take())?;
     let sections = sections(dest, &urls)?;
-    let items = items(dest)?;
+    let terms = terms(dest, &urls)?;
+    let items = items(dest, &terms)?;
     let mut index = IndexBuilder::new()
         .add_field_with_tokenizer("title", Box::new(words))
         .add_field_with_tokenizer("body", Box::new(words))
         .add_field_with_tokenizer("breadcrumbs", Box::new(words))
         .add_field("items")
         .add_field("methods")
+        .add_field_with_tokenizer("terms", Box::new(words_of_terms))
         .build();
     let docs = &search["index"]["documentStore"]["docs"];
     let old = |number: usize, field: &str| {
@@ -72,16 +85,21 @@ pub fn index_again(dest: &Path) -> Result<()> {
             None => ["", ""],
         };
         let (title, body) = (section.title.trim(), section.body.trim());
-        let fields = [title, body, &path, items, methods];
+        let terms = terms.get(url).map_or("", String::as_str);
+        let fields = [title, body, &path, items, methods, terms];
         index.add_doc(&number.to_string(), fields);
     }
 
     search["doc_urls"] = json!(urls);
     search["index"] = serde_json::to_value(&index)?;
-    for (field, boost) in BOOSTS {
-        // Not for every beginning of a name
+    for number in 0..urls.len() {
+        // However many terms there are, each counts like a title of its own
+        search["index"]["documentStore"]["docInfo"][number.to_string()]["terms"] =
+            json!(REPEATED);
+    }
+    for (field, boost, expand) in BOOSTS {
         search["search_options"]["fields"][field] =
-            json!({ "boost": boost, "expand": false });
+            json!({ "boost": boost, "expand": expand });
     }
     let json = search.to_string().replace('\\', "\\\\").replace('\'', "\\'");
     fs::write(&file, format!("{HEAD}{json}{TAIL}"))?;
@@ -242,12 +260,20 @@ fn grouped(part: &str) -> String {
 }
 
 /// The names of the items that each section shows, and those of methods without
-/// their type.
-fn items(dest: &Path) -> Result<HashMap<String, [String; 2]>> {
+/// their type. An item that has a term for its name, as `Gradients` has, counts
+/// like a method.
+fn items(
+    dest: &Path,
+    terms: &HashMap<String, String>,
+) -> Result<HashMap<String, [String; 2]>> {
     let mut items = HashMap::<String, [String; 2]>::new();
     if !dest.join(ITEMS).is_file() {
         return Ok(items);
     }
+    let pipeline = English::new().make_pipeline();
+    let stem = |name: &str| pipeline.run(vec![words(name).concat()]);
+    let terms = terms.values().flat_map(|terms| terms.lines());
+    let terms: HashSet<_> = terms.map(stem).collect();
     let html = page(dest, ITEMS)?;
     let name = selector("td:first-child code");
     let link = selector("td:last-child a");
@@ -262,7 +288,9 @@ fn items(dest: &Path) -> Result<HashMap<String, [String; 2]>> {
         // What no page shows is found in its row
         let url = link.map_or_else(|| here.clone(), str::to_owned);
         let [names, methods] = items.entry(url).or_default();
-        *names += &format!("{name} ");
+        let to =
+            if terms.contains(&stem(&name)) { &mut *methods } else { names };
+        *to += &format!("{name} ");
         if let Some((_, method)) = name.rsplit_once("::") {
             *methods += &format!("{method} ");
         }
@@ -270,11 +298,69 @@ fn items(dest: &Path) -> Result<HashMap<String, [String; 2]>> {
     Ok(items)
 }
 
+/// The terms that each section explains, one a line: what is bold in an entry of
+/// the glossary before the link to the section.
+fn terms(dest: &Path, urls: &[String]) -> Result<HashMap<String, String>> {
+    let mut terms = HashMap::<String, String>::new();
+    if !dest.join(GLOSSARY).is_file() {
+        return Ok(terms);
+    }
+    let html = page(dest, GLOSSARY)?;
+    let parts = selector("strong, a");
+    for entry in html.select(&selector("main li")) {
+        let mut bold = String::new();
+        for part in entry.select(&parts) {
+            let Some(link) = part.attr("href") else {
+                bold.extend(part.text().chain(["\n"]));
+                continue;
+            };
+            // A link to a page leads to its first section
+            let leads = |url: &&String| *url == link || page_of(url) == link;
+            let url = urls.iter().find(leads);
+            let url = url.with_context(|| format!("{link} is no section"))?;
+            *terms.entry(url.clone()).or_default() += &mem::take(&mut bold);
+        }
+    }
+    Ok(terms)
+}
+
+/// The words of terms, also written as one, as in `warmup` and `kvcache`, or
+/// apart, as in `layer norm`, and in British spelling. They're repeated, so that
+/// each of n words counts 1/n, and all together as much as a single one.
+fn words_of_terms(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for term in text.lines() {
+        let words = words(&spaced(term));
+        let n = words.len().max(1);
+        let joined = (2..=n).flat_map(|n| words.windows(n)).map(<[_]>::concat);
+        let british = words.iter().filter(|word| word.contains("iz"));
+        let british = british.map(|word| word.replace("iz", "is"));
+        for word in words.iter().cloned().chain(joined).chain(british) {
+            all.extend(iter::repeat_n(word, REPEATED / (n * n)));
+        }
+    }
+    all
+}
+
+/// `LayerNorm` as `Layer Norm`.
+fn spaced(term: &str) -> String {
+    let mut spaced = String::new();
+    for c in term.chars() {
+        if c.is_uppercase() && spaced.ends_with(char::is_lowercase) {
+            spaced.push(' ');
+        }
+        spaced.push(c);
+    }
+    spaced
+}
+
 /// The words of a text, in lower case: what is between spaces or hyphens, as
-/// in mdBook, and the names and paths within, as in `self.norm.forward(&x)`.
+/// in mdBook, and the names and paths within, as in `self.norm.forward(&x)`. An
+/// apostrophe is the one that is typed.
 fn words(text: &str) -> Vec<String> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let is_path = |c: char| is_name(c) || c == ':';
+    let text = text.replace('’', "'");
     let mut words = Vec::new();
     for word in text.split(|c: char| c.is_whitespace() || c == '-') {
         let whole = word.trim_matches(|c| !is_name(c));
