@@ -79,7 +79,7 @@ fn wrong_first_losses(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     let head = Matrix::from_shape_simple_fn((59, 128), draw);
     let (x, _) = fresh.norm.forward(&x);
     let logits = product(&x, &head.t());
-    show("a head from nn.Linear", cross_entropy(logits, targets, mean).0);
+    show("a larger head of its own", cross_entropy(logits, targets, mean).0);
     show("the inputs as targets", fresh.loss(inputs, inputs, 64));
     let logits = fresh.logits(inputs, 64);
     show("the sum, not the mean", cross_entropy(logits, targets, 1.0).0);

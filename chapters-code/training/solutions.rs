@@ -32,7 +32,8 @@ pub fn step(
 // ANCHOR_END: build
 
 // ANCHOR: explore
-/// The starts of one epoch's windows, in shuffled order.
+/// The starts of one epoch's windows, in shuffled order; none, if the text is
+/// too short for a window and its target.
 pub fn epoch(length: usize, t: usize, rng: &mut impl Rng) -> Vec<usize> {
     let windows = length.saturating_sub(1) / t;
     let mut starts: Vec<usize> = (0..windows).map(|i| i * t).collect();

@@ -1,5 +1,9 @@
-// A `Matrix` is an ndarray of two axes; `double` has the modules of the
-// chapters in f64, for instance `double::orientation::softmax`.
+// All starters of the book are compiled together, so an unfinished one needs
+// its `todo!()` back. Their tests are ignored, and run by `-- --ignored` only,
+// so that `cargo test` stays green.
+//
+// A `Matrix` is an ndarray of two axes, and `x[[row, column]]` one entry of it;
+// `double` has the modules of the chapters in f64.
 use crate::transformer_block::{Answers, Sliding};
 use double::Matrix;
 
@@ -22,6 +26,8 @@ pub fn softmax_backward(p: &[f64], dp: &[f64]) -> Vec<f64> {
 /// The attention weights of a head whose queries see their last `reach`
 /// positions, themselves included.
 fn sliding_attention(scores: &Matrix, reach: usize) -> Matrix {
+    // double::orientation::softmax overwrites a slice; row(i).to_vec() copies a
+    // row; saturating_sub stops at zero
     todo!("a softmax over part of each row")
 }
 

@@ -154,7 +154,7 @@ fn untrained_scores() {
 /// Masking before the softmax, after it, and after it with the rows rescaled.
 fn masks() {
     println!("[mask]");
-    let scores = [2.0, 1.0, 5.0]; // for the query at position 1
+    let scores = [2.0, 1.0, 5.0, 0.0]; // for the query at position 1
     let mut before = [scores[0], scores[1]];
     softmax(&mut before);
     let mut after = scores;
@@ -204,7 +204,7 @@ fn softmax_backward() {
         same - p[i] * p[j]
     });
     println!("p  = {p:.4?}\nJacobian =\n{jacobian:.4}");
-    println!("Jacobian·dp      = {:.4}", jacobian.dot(&array![0.0, 0.0, 1.0]));
+    println!("dp·Jacobian      = {:.4}", array![0.0, 0.0, 1.0].dot(&jacobian));
     let mean = dot(&p, &dp);
     let ds: Vec<Float> =
         p.iter().zip(&dp).map(|(p, dp)| p * (dp - mean)).collect();
