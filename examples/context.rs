@@ -98,7 +98,7 @@ fn trainer(longer: bool, vocab_size: usize) -> Result<Trainer, Box<dyn Error>> {
 ///
 /// A window begins every `stride` tokens, and only its last `stride`
 /// predictions count. So each token is judged once, by a model that sees at
-/// least `t − stride + 1` tokens before it.
+/// least `t − stride + 1` tokens before it. This is strided evaluation.
 fn overlapping(model: &Gpt, data: &[u16], stride: usize) -> f64 {
     let t = model.embeddings.position.nrows();
     let last = data.len() - 1; // what has no successor is no input
@@ -106,6 +106,8 @@ fn overlapping(model: &Gpt, data: &[u16], stride: usize) -> f64 {
     for start in (0..).step_by(stride) {
         let inputs = &data[start..last.min(start + t)];
         let mut logits = model.logits(inputs, inputs.len()); // [T, V]
+        // Each row with the place of the token that it predicts: of the last
+        // `stride`, those with a whole window of text before them
         let rows = rows_mut(&mut logits).zip(start + 1..);
         for (row, place) in rows.skip(t - stride).filter(|row| row.1 >= t) {
             let logit = row[usize::from(data[place])];

@@ -132,7 +132,8 @@ fn step_sizes() {
 fn gradient_of_a_loss() {
     println!("[gradient of a loss]");
     let logits = [1.0, 2.0, 3.0];
-    let loss = |z: &[f32]| softmax(&mut z.to_vec()) - z[0]; // −ln p₀
+    // −ln p₀: what `softmax` returns is the logarithm of its sum
+    let loss = |z: &[f32]| softmax(&mut z.to_vec()) - z[0];
     let gradient = numerical_gradient(&logits, 1e-2, loss);
     let mut p = logits;
     softmax(&mut p);

@@ -16,7 +16,7 @@ fn encode(text: &str) -> Vec<u16> {
 }
 
 /// The text again, or the index of the first bad id: above 255, or the start
-/// of an invalid UTF-8 sequence.
+/// of an invalid UTF-8 sequence, whichever comes first.
 fn decode(ids: &[u16]) -> Result<String, usize> {
     let bytes = ids.iter().map_while(|&id| u8::try_from(id).ok());
     let text = String::from_utf8(bytes.collect())
