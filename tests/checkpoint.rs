@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use insta::assert_snapshot;
 use microgpt::checkpoint::{self, CheckpointError, Corpus, KEY, best_path};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::safetensors::FileError;
+use microgpt::safetensors::{FileError, header};
 use microgpt::training::{
     AdamW, LrSchedule, SequenceWarmup, TrainConfig, Trainer, split,
 };
@@ -404,6 +404,31 @@ fn a_header_has_its_bounds() {
     );
     let error = announced(2); // all of the file
     assert!(matches!(error, CheckpointError::NoRecord), "{error}");
+
+    // What is written keeps to the same bound; a record this long has spaces
+    let most = 100_000_000;
+    let value = " ".repeat(most - r#"{"__metadata__":{"key":""}}"#.len());
+    let longest = header(("key", &value), &[]).unwrap();
+    assert_eq!(longest.len(), 8 + most);
+    let error = header(("key", &(value + " ")), &[]).unwrap_err();
+    assert!(error.to_string().contains("100000008 bytes"), "{error}");
+}
+
+#[test]
+fn an_average_is_kept_if_the_settings_ask_for_one() {
+    let (with, corpus, ids) = run();
+    let config = TrainConfig { average: 0.0, ..*with.config() };
+    let mut without = Trainer::new(with.model.clone(), config).unwrap();
+    train(&mut without, &ids, 7);
+    let (read_again, _) = read(&bytes(&without, &corpus)).unwrap();
+    assert_eq!(read_again.model, without.model);
+    assert_eq!(read_again.average, None);
+
+    without.average = with.average;
+    let error =
+        checkpoint::write(&without, &corpus, &mut Vec::new()).unwrap_err();
+    let said = "the average has other shapes";
+    assert!(error.to_string().contains(said), "{error}");
 }
 
 #[test]
