@@ -249,6 +249,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("nameless", UNREACHABLE, "a box without a name"),
     ("flat", "<figure style='height: 0'><br></figure>", "invisible"),
     (
+        "pale",
+        "<figure><svg viewBox='0 0 9 9' width='90'>\
+         <text fill='#888'>a</text></svg></figure>",
+        "faint",
+    ),
+    (
         "black",
         "<figure><svg viewBox='0 0 9 9' width='90'><text>a</text></svg></figure>",
         "black on black",
