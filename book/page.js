@@ -15,6 +15,50 @@
     });
 })();
 
+// The keyboard's first stop leads past the table of contents, to the text. It
+// takes the focus only for this: a click in the text leaves the focus alone.
+(() => {
+    const main = document.querySelector('main');
+    main.id ||= 'main-text';
+    main.onblur = () => main.removeAttribute('tabindex');
+    const skip = document.createElement('a');
+    skip.className = 'skip';
+    skip.href = `#${main.id}`;
+    skip.textContent = 'Skip to the text';
+    skip.onclick = () => { main.tabIndex = -1; };
+    document.body.prepend(skip);
+})();
+
+// What mdBook leaves to the eye and the mouse: what opens the table of contents
+// is a label, which has neither keys nor a name nor a state, so a button takes
+// its place and presses it. The bar that it is in and the search are no
+// landmarks, and the field of the search has no name.
+(() => {
+    const mend = (id, attributes) => {
+        const element = document.getElementById(id);
+        for (const [name, value] of Object.entries(attributes))
+            element.setAttribute(name, value);
+    };
+    mend('mdbook-menu-bar', { role: 'banner' });
+    mend('mdbook-search-wrapper', { role: 'search' });
+    mend('mdbook-searchbar', { 'aria-label': 'Search this book',
+        'aria-describedby': 'mdbook-searchresults-header' });
+    const label = document.getElementById('mdbook-sidebar-toggle');
+    const button = document.createElement('button');
+    button.type = 'button';
+    for (const name of ['class', 'title', 'aria-label', 'aria-controls'])
+        button.setAttribute(name, label.getAttribute(name));
+    button.append(...label.childNodes);
+    button.onclick = () => label.click();
+    const tell = () => {
+        button.ariaExpanded = label.getAttribute('aria-expanded');
+    };
+    tell();
+    new MutationObserver(tell).observe(label, { attributes: true });
+    label.style.display = 'none';
+    label.after(button);
+})();
+
 // Arrow keys turn pages, in mdBook. They scroll a box instead while it has the
 // focus, which it gets by Tab as long as it is too narrow for what is in it.
 (() => {

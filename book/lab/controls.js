@@ -35,8 +35,17 @@ Object.assign(lab, (() => {
     /** A row of controls. */
     const row = (parent) => make(parent, 'div', { class: 'lab-row' });
 
-    function button(parent, text, onclick) {
-        return make(parent, 'button', { type: 'button', onclick }, text);
+    /** A button; `enable` says whether it does something. It keeps the focus,
+     *  which one that is `disabled` loses. */
+    function button(parent, text, work) {
+        const element = make(parent, 'button', { type: 'button' }, text);
+        element.onclick = () => {
+            if (element.getAttribute('aria-disabled') !== 'true') work();
+        };
+        return element;
+    }
+    function enable(element, works) {
+        element.setAttribute('aria-disabled', !works);
     }
 
     /** A slider with its name and its value; `show` writes the value. */
@@ -44,7 +53,8 @@ Object.assign(lab, (() => {
         const label = make(parent, 'label', { class: 'lab-slider' }, name);
         const input = make(label, 'input',
             { type: 'range', min, max, step, value });
-        const output = make(label, 'output');
+        // Seen only: a screen reader is told it as the slider's value
+        const output = make(label, 'output', { 'aria-hidden': 'true' });
         const text = show ?? String;
         const update = () => {
             output.value = text(Number(input.value));
@@ -168,6 +178,6 @@ Object.assign(lab, (() => {
         setTimeout(() => URL.revokeObjectURL(address), 10_000);
     }
 
-    return { RUNGS, make, draw, row, button, slider, menu, radios, checkbox,
+    return { RUNGS, make, draw, row, button, enable, slider, menu, radios, checkbox,
              field, status, trouble, soon, visible, spoken, download };
 })());

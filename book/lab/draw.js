@@ -225,7 +225,8 @@ Object.assign(lab, (() => {
     }
 
     /** Bars from zero, each with a name and a value: `[{ name, value, note }]`.
-     *  With `onpick`, each is a button. */
+     *  With `onpick`, each is a button, and a screen reader says its name, its
+     *  value and `more`. */
     function bars(parent, { onpick, most, describe = String } = {}) {
         const list = make(parent, 'ul', { class: 'lab-bars' });
         const wide = (items) => items.some(({ name }) => name.length > 1);
@@ -236,19 +237,22 @@ Object.assign(lab, (() => {
             const focused = [...list.children].findIndex((item) =>
                 item.contains(document.activeElement));
             list.replaceChildren(...items.map((shown) => {
-                const { name, value, note, faint } = shown;
+                const { name, value, note, faint, more = '' } = shown;
                 const item = make(null, 'li', faint ? { class: 'faint' } : {});
                 const place = onpick
                     ? make(item, 'button', { type: 'button',
                         onclick: () => onpick(name) })
                     : item;
                 make(place, 'span', { class: 'name' }, visible(name));
+                place.append(' ');
                 const part = Math.min(1, Math.abs(value) / scale) * 100;
                 const bar = make(place, 'span', { class: 'bar' });
                 make(bar, 'span', { class: value < 0 ? 'minus' : 'plus',
                     style: `width: ${part.toFixed(1)}%` });
-                make(place, 'span', { class: 'value' },
+                const last = make(place, 'span', { class: 'value' },
                     note ?? describe(value));
+                if (onpick) place.setAttribute('aria-label',
+                    `${spoken(name)} ${last.textContent}${more}`);
                 return item;
             }));
             // The keyboard stays where it was, at a bar of another name

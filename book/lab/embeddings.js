@@ -160,7 +160,7 @@ lab.widget('embeddings', async (place) => {
             rows.unshift(['', 'without positions', 'with positions']);
             numbers.replaceChildren(...rows.map((cells, i) =>
                 make(null, 'tr', {}, ...cells.map((x, j) =>
-                    make(null, i && j ? 'td' : 'th', {}, x)))));
+                    make(null, i && j || !x ? 'td' : 'th', {}, x)))));
             said.textContent = verdict(...lines);
         }
 

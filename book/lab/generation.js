@@ -3,8 +3,8 @@
 'use strict';
 
 lab.widget('generation', async (place) => {
-    const { bars, button, field, make, row, slider, soon, spoken, status,
-            trouble } = lab;
+    const { bars, button, enable, field, make, row, slider, soon, spoken,
+            status, trouble } = lab;
     const SHOWN = 10; // bars
     const LONGEST = 10_000; // characters of a beginning
     const VISIBLE = 600; // characters of what is written
@@ -113,10 +113,8 @@ lab.widget('generation', async (place) => {
     }
 
     function working(works) {
-        for (const element of [draw, more, greedy]) element.disabled = !works;
-        // A button that has the focus keeps it
-        back.setAttribute('aria-disabled', pieces.length === 0);
-        back.style.opacity = pieces.length === 0 ? 0.55 : '';
+        for (const element of [draw, more, greedy]) enable(element, works);
+        enable(back, pieces.length > 0);
     }
 
     const percent = (share) =>
@@ -124,23 +122,13 @@ lab.widget('generation', async (place) => {
     const struck = (words) => make(null, 's', {}, words);
 
     function showShares(kept, uncut) {
-        const buttons = () => [...chart.querySelectorAll('button')];
-        const focused = buttons().indexOf(document.activeElement);
         const shown = uncut.slice(0, SHOWN);
         showBars(shown.map(([name, share]) => {
             if (!kept.has(name)) return { name, value: share, faint: true,
-                note: struck(percent(share)) };
+                note: struck(percent(share)), more: ', cut' };
             const value = kept.get(name);
             return { name, value, note: percent(value) };
         }));
-        buttons().forEach((element, i) => {
-            const [name, share] = shown[i];
-            element.setAttribute('aria-label', kept.has(name)
-                ? `${spoken(name)}, ${percent(kept.get(name))}`
-                : `${spoken(name)}, cut, was ${percent(share)}`);
-        });
-        buttons()[focused]?.focus(); // the list is new
-
         const others = uncut.slice(SHOWN);
         const left = others.filter(([name]) => kept.has(name));
         const sum = (list, of) => percent(list.reduce((s, x) => s + of(x), 0));

@@ -5,7 +5,8 @@
  *  and sizes, and returns `{ text, settings, steps, prompt }`; `say` shows what
  *  goes wrong; `onmodel()` is told when there is a model that can be asked. */
 lab.learner = (parent, { begin, say, onmodel, name = 'model' }) => {
-    const { RUNGS, make, row, button, status, curve, BLUE, ORANGE } = lab;
+    const { RUNGS, make, row, button, enable, status, curve, BLUE, ORANGE }
+        = lab;
     const TEMPERATURE = 0.6; // chapter 1's
 
     const buttons = row(parent);
@@ -14,7 +15,6 @@ lab.learner = (parent, { begin, say, onmodel, name = 'model' }) => {
     main.name = 'train';
     const again = button(buttons, 'Start again', startAgain);
     const save = button(buttons, 'Save the model', keep);
-    again.disabled = save.disabled = true;
     const line = make(parent, 'p', { class: 'lab-status' }); // not spoken
     const said = status(parent); // spoken, once for each evaluation
     const picture = make(parent, 'div');
@@ -29,9 +29,9 @@ lab.learner = (parent, { begin, say, onmodel, name = 'model' }) => {
     function show(next) {
         state = next;
         main.textContent = { busy: 'Pause', paused: 'Go on' }[state] ?? 'Train';
-        main.disabled = state === 'starting' || state === 'finished';
-        again.disabled = state === 'new' || state === 'starting';
-        save.disabled = state !== 'paused' && state !== 'finished';
+        enable(main, state !== 'starting' && state !== 'finished');
+        enable(again, state !== 'new' && state !== 'starting');
+        enable(save, state === 'paused' || state === 'finished');
         parent.dataset.state = state;
     }
 
@@ -48,6 +48,7 @@ lab.learner = (parent, { begin, say, onmodel, name = 'model' }) => {
         const below = levels.findLast(([, loss]) => validation < loss);
         said.textContent = `After ${number(step)} steps the validation loss is `
             + `${validation.toFixed(3)}${below ? `, below ${below[0]}` : ''}.`;
+        chart.name(`The loss of the run, step by step. ${said.textContent}`);
         parent.dataset.validation = validation;
     }
     const number = (n) => n.toLocaleString('en');

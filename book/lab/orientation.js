@@ -16,7 +16,7 @@ lab.widget('orientation', async (place) => {
     const said = trouble(place);
     const text = () => input.value || sonnets;
 
-    make(place, 'h4', {}, 'What counting makes of it');
+    make(place, 'p', { class: 'lab-title' }, 'What counting makes of it');
     const rungs = bars(place, { describe: (x) => x.toFixed(3) });
     const controls = row(place);
     const order = slider(controls, 'each character in view of',
@@ -24,7 +24,7 @@ lab.widget('orientation', async (place) => {
           show: (n) => (n === 1 ? '1 before it' : `${n} before it`) });
     const counted = make(place, 'pre', { class: 'lab-text' });
 
-    make(place, 'h4', {}, 'And what a GPT makes of it');
+    make(place, 'p', { class: 'lab-title' }, 'And what a GPT makes of it');
     const learning = make(place, 'div', { 'data-part': 'learner' });
     const learnerSaid = trouble(place);
     const learner = lab.learner(learning, {

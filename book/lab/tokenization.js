@@ -201,7 +201,11 @@ lab.widget('tokenization', async (place) => {
     function strip(name) {
         const list = make(place, 'ol',
             { class: 'lab-strip', role: 'list', 'aria-label': name });
-        return (boxes) => list.replaceChildren(...boxes.map((box) => {
+        return (boxes) => {
+            list.hidden = boxes.length === 0; // a list has something in it
+            list.replaceChildren(...boxes.map(item));
+        };
+        function item(box) {
             const item = make(null, 'li', { class: box.latest ? 'new' : '' });
             make(item, 'span', { class: 'top' }, box.text);
             if (!box.ids) return item;
@@ -211,7 +215,7 @@ lab.widget('tokenization', async (place) => {
                 else make(below, 'span', {}, id);
             if (box.ids.length > 12) below.append('…');
             return item;
-        }));
+        }
     }
 
     /** What of a field is not read, and what of it is not drawn. */

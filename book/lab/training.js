@@ -4,8 +4,8 @@
 
 lab.widget('training', async (place) => {
     await lab.script('axes.js');
-    const { make, draw, row, radios, button, slider, menu, checkbox, field,
-            status, trouble, canvas, write, axes, apart, BLUE, ORANGE } = lab;
+    const { make, draw, row, radios, button, enable, slider, menu, checkbox,
+            field, status, trouble, canvas, write, axes, apart, BLUE, ORANGE } = lab;
     const RATES = [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 1e6];
     // The page's runs, from book/records/training/sweep.txt
     const PAGE = [[1e-4, 2.95], [2e-4, 2.67], [5e-4, 2.43], [1e-3, 2.31],
@@ -136,9 +136,10 @@ lab.widget('training', async (place) => {
     function tell(far = progress.textContent, how = said.textContent) {
         main.textContent = busy ? 'pause' : goesOn() ? 'go on' : 'train';
         place.dataset.state = busy ? 'busy' : goesOn() ? 'paused' : 'free';
-        again.disabled = now.runs.length === 0;
+        enable(again, now.runs.length > 0);
         progress.textContent = far;
         if (how !== said.textContent) said.textContent = how;
+        chart.name(`Losses, step by step. ${far} ${how}`.trim());
         chart.repaint();
         bowl.repaint();
     }

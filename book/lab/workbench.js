@@ -3,7 +3,8 @@
 'use strict';
 
 lab.widget('workbench', async (place) => {
-    const { make, row, button, slider, menu, field, status, trouble } = lab;
+    const { make, row, button, enable, slider, menu, field, status, trouble }
+        = lab;
     await lab.script('learn.js');
     const sonnets = await lab.sonnets();
 
@@ -41,7 +42,7 @@ lab.widget('workbench', async (place) => {
 
     const said = trouble(place);
     const learner = lab.learner(make(place, 'div'), { begin, say: said,
-        onmodel: () => { write.disabled = false; } });
+        onmodel: () => enable(write, true) });
 
     async function begin(run) {
         const [chosen, settings] = [text(), SIZES[size.value]];
@@ -89,7 +90,7 @@ lab.widget('workbench', async (place) => {
 
     // What it writes
 
-    make(place, 'h4', {}, 'Have it write');
+    make(place, 'p', { class: 'lab-title' }, 'Have it write');
     const prompt = field(place, 'a beginning', { value: 'Shall I' });
     prompt.name = 'prompt';
     const choice = row(place);
@@ -101,7 +102,7 @@ lab.widget('workbench', async (place) => {
         { min: 0.05, max: 1, step: 0.05, value: 1, show: (p) => p.toFixed(2) });
     const write = button(row(place), 'Write 300 characters', writeMore);
     write.name = 'write';
-    write.disabled = true;
+    enable(write, false);
     const written = make(place, 'pre', { class: 'lab-text' });
     const writingSaid = trouble(place);
     const note = status(place);

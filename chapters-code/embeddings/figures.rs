@@ -20,7 +20,9 @@ pub fn look_up() -> String {
         190,
         "A look-up is a product",
         "Three rows, each of zeros and a single one, times a table of three \
-         rows, give the rows of the table that the ones point at.",
+         rows, give the rows of the table that the ones point at. The ids are \
+         2, 0 and 2; the table has the rows 0.1 0.2, 0.3 0.4 and 0.5 0.6; the \
+         product has its rows 0.5 0.6, 0.1 0.2 and once more 0.5 0.6.",
     );
     let one_hot = [["0", "0", "1"], ["1", "0", "0"], ["0", "0", "1"]];
     let table = [["0.1", "0.2"], ["0.3", "0.4"], ["0.5", "0.6"]];
@@ -136,7 +138,7 @@ pub fn gather() -> String {
         "On the left, rows 2, 0 and 2 of the token table are copied into the \
          three rows of y. On the right the arrows are reversed: the rows of \
          dy are added to rows 2, 0 and 2 of the table's gradient, and row 2 \
-         gets the sum of two.",
+         gets the sum of two: 1 10 and 4 40 give 5 50.",
     );
     let hues = [ORANGE, INK, BLUE];
     let ids = [2, 0, 2];
@@ -203,7 +205,16 @@ pub fn positions((before, after): (&Embeddings, &Embeddings)) -> String {
     for (left, name, layer) in
         [(40.0, "before training", before), (400.0, "after 2,000 steps", after)]
     {
-        svg.heat(left, 40.0, [9.5, 9.5], &cosines(&layer.position));
+        let table = cosines(&layer.position);
+        svg.heat(left, 40.0, [9.5, 9.5], &table);
+        let last = table.nrows() - 1;
+        let next: f64 = (0..last).map(|i| table[[i, i + 1]]).sum();
+        let numbers = [next / last as f64, table[[0, last]]];
+        let [next, ends] = numbers.map(|x| listed(&[x], 2));
+        svg.describe(&format!(
+            "The mean cosine of neighbors {name} is {next}, and that of the \
+             first and the last position {ends}."
+        ));
         svg.text(left + 152.0, 26.0, Align::Middle, name);
         for position in [0, 15, 31] {
             let along = (f64::from(position) + 0.5) * 9.5;
@@ -248,8 +259,13 @@ pub fn tokens(
         );
         svg.text(left + 170.0, 26.0, Align::Middle, name);
         let r = correlation(&x, &counts);
-        let r = format!("correlation {r:.2}");
-        svg.text(left + 170.0, 399.0, Align::Middle, &r.replace('-', "−"));
+        let r = listed(&[r], 2);
+        let label = format!("correlation {r}");
+        svg.text(left + 170.0, 399.0, Align::Middle, &label);
+        svg.describe(&format!(
+            "The correlation of the place from left to right with the \
+             logarithm of the count is {r} {name}."
+        ));
         for (i, &c) in tokenizer.vocabulary().iter().enumerate() {
             let colour = match c {
                 'a' | 'e' | 'i' | 'o' | 'u' => ORANGE,
@@ -290,11 +306,12 @@ pub fn scatter(tokenizer: &CharTokenizer) -> String {
         500,
         "The gradient of the token table after one line",
         "A table of 59 rows, one for each character. Only the rows of the \
-         characters of the line have a colour, and a stronger one where a \
+         characters of the line have a color, and a stronger one where a \
          character occurs more than once.",
     );
     let (left, top, height) = (180.0, 40.0, 7.4);
     svg.heat(left, top, [15.0, height], &grad.token);
+    let mut colored = Vec::new();
     svg.text(left + 240.0, 26.0, Align::Middle, "32 numbers a row");
     for (i, &c) in tokenizer.vocabulary().iter().enumerate() {
         let times = ids.iter().filter(|&&id| usize::from(id) == i).count();
@@ -302,6 +319,7 @@ pub fn scatter(tokenizer: &CharTokenizer) -> String {
         // Neighbouring labels in three columns
         let x = left - [10.0, 66.0, 122.0][i % 3];
         if times > 0 {
+            colored.push(format!("{} {times}", spoken(c)));
             let label = format!("{} ×{times}", visible(c));
             let style = " font-family=\"monospace\" font-size=\"12\"";
             svg.styled(x, y, Align::End, style, &label);
@@ -310,5 +328,10 @@ pub fn scatter(tokenizer: &CharTokenizer) -> String {
             svg.line(&[(x + 4.0, y), (left - 3.0, y)], lead, false);
         }
     }
+    svg.describe(&format!(
+        "These are {} rows, each with how often it occurs: {}.",
+        colored.len(),
+        colored.join(", ")
+    ));
     svg.finish()
 }

@@ -50,6 +50,11 @@ pub fn scaling() -> String {
             svg.line(&line, colour, false);
             let (x, y) = line[3];
             let label = if threads == 1 { "1 thread" } else { "2 threads" };
+            let [first, last] = [configs[0], configs[3]]
+                .map(|config| format!("{:.0}", measured(config, threads)));
+            svg.describe(&format!(
+                "Over {what}, {label}: from {first} to {last} milliseconds."
+            ));
             let (y, align) = match (threads, left < 100.0) {
                 (_, true) => (y + 5.0, Align::Start),
                 (1, false) => (y - 12.0, Align::Middle),

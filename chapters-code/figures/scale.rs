@@ -33,6 +33,8 @@ pub fn scale() -> String {
         svg.line(&[(x, 16.0), (x, 236.0)], FAINT, false);
         svg.text(x, 258.0, Align::Middle, label);
     }
+    let told = MODELS.map(|(name, _, number)| format!("{name} {number}"));
+    svg.describe(&format!("They are {}.", told.join("; ")));
     for (i, (name, parameters, number)) in MODELS.into_iter().enumerate() {
         let y = 22.0 + 36.0 * i as f64;
         let colour = if i < 2 { BLUE } else { ORANGE };

@@ -38,6 +38,12 @@ impl Svg {
         ))
     }
 
+    /// Adds to the description what is known only once all is drawn.
+    pub fn describe(&mut self, more: &str) {
+        let end = format!(" {}</desc>", escaped(more));
+        self.0 = self.0.replacen("</desc>", &end, 1);
+    }
+
     pub fn text(&mut self, x: f64, y: f64, align: Align, text: &str) {
         self.styled(x, y, align, "", text);
     }
@@ -75,7 +81,7 @@ impl Svg {
             Align::Middle => "middle",
             Align::End => "end",
         };
-        let text = text.replace('&', "&amp;").replace('<', "&lt;");
+        let text = escaped(text);
         self.push(format_args!(
             "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{style}>\
              {text}</text>"
@@ -203,6 +209,10 @@ impl Svg {
     }
 }
 
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
 /// A drawing that a phone does not shrink: it scrolls sideways.
 pub fn broad(svg: String) -> String {
     svg.replacen("<svg ", "<svg class=\"broad\" ", 1)
@@ -215,6 +225,26 @@ pub fn visible(c: char) -> String {
         ' ' => "␣".to_string(),
         c => c.to_string(),
     }
+}
+
+/// A character as a sentence has it.
+pub fn spoken(c: char) -> String {
+    match c {
+        '\n' => "line break".to_string(),
+        ' ' => "space".to_string(),
+        ',' => "comma".to_string(),
+        c => c.to_string(),
+    }
+}
+
+/// Numbers in a row, with a minus that a screen reader says.
+pub fn listed(numbers: &[f64], digits: usize) -> String {
+    let numbers = numbers.iter().map(|x| {
+        let short = format!("{x:.digits$}").replace('-', "−");
+        let zero = short.trim_matches(['−', '0', '.']).is_empty();
+        if zero { short.replace('−', "") } else { short }
+    });
+    numbers.collect::<Vec<_>>().join(", ")
 }
 
 /// 85191 as 85,191.

@@ -48,6 +48,9 @@ pub fn samplers(
     {
         let left = 50.0 + 134.0 * i as f64;
         let kept = Sampler::new(temperature, top_k)?.distribution(&scores);
+        let told: Vec<f64> = kept.iter().take(3).map(|&(_, p)| p).collect();
+        let told = listed(&told, 2);
+        svg.describe(&format!("The highest bars at {name}: {told}."));
         for (j, id) in order.iter().enumerate() {
             let x = left + 15.0 * j as f64;
             let found = kept.iter().find(|(other, _)| other == id);
@@ -106,8 +109,16 @@ pub fn boldness(
         let all = text.len() as f64;
         let hits = text.iter().filter(|word| known.contains(*word)).count();
         let kinds: BTreeSet<&String> = text.iter().collect();
-        real.push((x_at(temperature), y_at(hits as f64 / all)));
-        different.push((x_at(temperature), y_at(kinds.len() as f64 / all)));
+        let shares = [hits as f64 / all, kinds.len() as f64 / all];
+        if [0, 4, 10].contains(&i) {
+            let [known, kinds] = shares.map(|share| 100.0 * share);
+            svg.describe(&format!(
+                "At {temperature}, {known:.0}% are known and {kinds:.0}% \
+                 different."
+            ));
+        }
+        real.push((x_at(temperature), y_at(shares[0])));
+        different.push((x_at(temperature), y_at(shares[1])));
     }
     for (points, colour, name, at) in [
         (real, BLUE, "known words", 2),

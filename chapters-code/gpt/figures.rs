@@ -114,6 +114,15 @@ pub fn p_minus_y(model: &Gpt, tokenizer: &CharTokenizer) -> String {
         svg.frame([x + 25.0, at(g.max(0.0)), 22.0, 125.0 * g.abs()], ORANGE);
         svg.code(x + 23.0, 308.0, Align::Middle, &character(id));
     }
+    let told = order[..3].iter().map(|&id| {
+        let (name, g) = (character(id), listed(&[dlogits[id]], 2));
+        format!("{name} {:.2} and {g}", p(id))
+    });
+    let told = told.collect::<Vec<_>>().join("; ");
+    svg.describe(&format!(
+        "After “Shall I compare th” came {}. The first three pairs: {told}.",
+        character(target)
+    ));
     let style = format!(" fill=\"{BLUE}\"");
     svg.styled(700.0, 40.0, Align::End, &style, "filled: p");
     let style = format!(" fill=\"{ORANGE}\"");
@@ -168,6 +177,11 @@ pub fn first_loss() -> Result<String, Box<dyn Error>> {
         let loss = model.loss(&ids[..512], &ids[1..], 64);
         measured.push((x_at(std), y_at(loss)));
         let guess = uniform + n_embd as f64 * std * std / 2.0;
+        if [0, 10, 20].contains(&i) {
+            svg.describe(&format!(
+                "At {std:.3} the loss is {loss:.2}, predicted {guess:.2}."
+            ));
+        }
         predicted.push((x_at(std), y_at(guess)));
     }
     svg.line(&[(x_at(0.02), 280.0), (x_at(0.02), 70.0)], ORANGE, false);
@@ -203,6 +217,11 @@ pub fn shares() -> String {
         let rest = l * 13 * c + 2 * c;
         let parts = [v * c, t * c, l * 4 * c * c, l * 8 * c * c, rest];
         let all: usize = parts.iter().sum();
+        let told = parts.iter().zip(names).map(|(&part, name)| {
+            format!("{name} {:.0}%", 100.0 * part as f64 / all as f64)
+        });
+        let told = told.collect::<Vec<_>>().join(", ");
+        svg.describe(&format!("In the {name} model: {told}."));
         let mut x = 84.0;
         for (j, part) in parts.into_iter().enumerate() {
             let share = part as f64 / all as f64;

@@ -58,6 +58,7 @@ pub fn noise() -> String {
         let (x, y) = (x_at(last[0]), y_at(last[1]));
         svg.dot(x, y, INK, true);
         let label = format!("step 1,000: {:.2}", last[1]);
+        svg.describe(&format!("It is at {:.2}.", last[1]));
         svg.text(x + 10.0, y + 1.0, Align::Start, &label);
         let blue = format!(" fill=\"{BLUE}\"");
         let orange = format!(" fill=\"{ORANGE}\"");

@@ -102,6 +102,14 @@ pub fn bigrams() -> String {
     );
     let (left, top, cell) = (70.0, 60.0, 20.0);
     svg.heat(left, top, [cell, cell], &counts);
+    let mut pairs: Vec<_> = counts.indexed_iter().collect();
+    pairs.sort_by(|a, b| b.1.total_cmp(a.1));
+    let pairs = pairs[..5].iter().map(|((i, j), p)| {
+        let [before, after] = [i, j].map(|&i| spoken(alphabet[i]));
+        format!("{after} after {before}, {p:.2}")
+    });
+    let pairs = pairs.collect::<Vec<_>>().join("; ");
+    svg.describe(&format!("The most probable are {pairs}."));
     for (i, &c) in alphabet.iter().enumerate() {
         let (along, c) = ((i as f64 + 0.5) * cell, visible(c));
         svg.code(left - 12.0, top + along + 5.0, Align::Middle, &c);
@@ -176,7 +184,8 @@ pub fn descent() -> String {
         320,
         "A gradient in one and in two dimensions",
         "Left, the loss as a curve over one parameter: at a point the tangent \
-         rises to the right, so the step goes to the left. Right, the loss \
+         rises to the right with a slope of 1.4, so the step goes to the left, \
+         half as far as the slope says. Right, the loss \
          over two parameters as a valley seen from above: the gradient points \
          uphill, across the lines of equal loss, and gradient descent takes \
          steps the other way, down to the minimum.",
@@ -338,6 +347,11 @@ pub fn rungs() -> String {
          tables of one to six characters, and the GPT of this book. The loss \
          falls with longer contexts, until they are too rare to be counted.",
     );
+    let losses = rows.iter().map(|(name, sonnets, plays)| {
+        format!("{name} {sonnets:.3} and {plays:.3}")
+    });
+    let losses = losses.collect::<Vec<_>>().join("; ");
+    svg.describe(&format!("On the two texts: {losses}."));
     let (left, scale) = (170.0, 116.0);
     for (i, (name, sonnets, plays)) in rows.iter().enumerate() {
         let y = 40.0 + 46.0 * i as f64;
@@ -396,7 +410,7 @@ pub fn step() -> String {
         " transform=\"rotate(-90 20 170)\"",
         "error of the derivative",
     );
-    let mut h = 1.0;
+    let (mut h, mut best) = (1.0, [(1.0, 1.0); 2]); // error and h
     for i in 0..=36 {
         if i > 0 {
             h /= [2.0, 2.5, 2.0][i % 3];
@@ -404,6 +418,7 @@ pub fn step() -> String {
         let slope = numerical_gradient(&[1.0], h, |x| x[0] * x[0] * x[0])[0];
         let error = (slope - 3.0).abs().max(1e-12);
         svg.dot(x(h), y(error), BLUE, true);
+        best[0] = if error < best[0].0 { (error, h) } else { best[0] };
         let single =
             microgpt::orientation::numerical_gradient(&[1.0], h as f32, |x| {
                 x[0] * x[0] * x[0]
@@ -411,8 +426,16 @@ pub fn step() -> String {
         let error = (f64::from(single[0]) - 3.0).abs().max(1e-12);
         if h > 1e-7 {
             svg.dot(x(h), y(error), ORANGE, false);
+            best[1] = if error < best[1].0 { (error, h) } else { best[1] };
         }
     }
+    let [double, single] = best.map(|(error, h)| {
+        format!("{error:.0e} at h = {h:.0e}").replace('-', "−")
+    });
+    svg.describe(&format!(
+        "The least error in double precision is {double}, in single \
+         precision {single}."
+    ));
     let style = format!(" fill=\"{BLUE}\"");
     svg.styled(x(3e-10), y(3e-9), Align::Middle, &style, "f64");
     let style = format!(" fill=\"{ORANGE}\"");

@@ -17,6 +17,10 @@ pub fn tape() -> String {
     let tape = Tape::default();
     let (a, b) = (tape.leaf(3.0), tape.leaf(4.0));
     let grad = (a * b + a).backward();
+    svg.describe(&format!(
+        "The numbers are a = 3, b = 4, 12 and 15; their gradients are {}.",
+        listed(&grad[..4], 0)
+    ));
     let (nodes, x) = (tape.nodes(), |i: usize| 70.0 + 190.0 * i as f64);
     let (top, bottom, small) = (106.0, 164.0, " font-size=\"12\"");
     let green = format!("{small} fill=\"{GREEN}\"");

@@ -20,6 +20,10 @@ pub fn strip(tokenizer: &CharTokenizer) -> String {
         "Each character of the line is above its id; of two arrows, encode \
          leads down to the ids and decode leads back up.",
     );
+    let pairs = line.chars().zip(&ids);
+    let pairs = pairs.map(|(c, id)| format!("{} {id}", spoken(c)));
+    let pairs = pairs.collect::<Vec<_>>().join(", ");
+    svg.describe(&format!("The characters and their ids: {pairs}."));
     for (i, (c, id)) in line.chars().zip(ids).enumerate() {
         let x = 60.0 + 33.0 * i as f64;
         svg.frame([x, 20.0, 29.0, 34.0], INK);
@@ -52,6 +56,19 @@ pub fn frequencies(tokenizer: &CharTokenizer) -> String {
          first ten make up two thirds of the text.",
     );
     let percent = |count: usize| 100.0 * count as f64 / SONNETS.len() as f64;
+    let named = |counts: &[(char, usize)]| {
+        let named = counts.iter().map(|&(c, count)| {
+            let percent = percent(count);
+            let digits = if percent < 1.0 { 3 } else { 1 };
+            format!("{} {percent:.digits$} %", spoken(c))
+        });
+        named.collect::<Vec<_>>().join(", ")
+    };
+    svg.describe(&format!(
+        "At the left: {}. At the right: {}.",
+        named(&counts[..6]),
+        named(&counts[counts.len() - 3..])
+    ));
     let (base, scale) = (240.0, 12.0);
     for share in [0.0, 5.0, 10.0, 15.0] {
         let y = base - share * scale;
@@ -79,6 +96,11 @@ pub fn split_bar() -> String {
         "A bar of which the first nine tenths are for training and the last \
          tenth is for validation. The vocabulary spans both.",
     );
+    svg.describe(&format!(
+        "There are {} characters for training and {} for validation.",
+        thousands(train.len()),
+        thousands(validation.len())
+    ));
     let cut = 10.0 + 700.0 * train.len() as f64 / ids.len() as f64;
     svg.bar([10.0, 34.0, cut - 11.0, 34.0], BLUE, 0.75);
     svg.bar([cut + 1.0, 34.0, 710.0 - cut - 1.0, 34.0], ORANGE, 0.75);
@@ -108,9 +130,11 @@ pub fn merges() -> Result<String, TokenizerError> {
         "The words thy love, thy truth as characters; then t and h are one \
          box; then the space before them, too; then the y behind them.",
     );
+    let mut boxes = Vec::new();
     for merges in 0..=3 {
         let pairs = BytePairs::learn(line, merges)?;
         let ids = pairs.encode(&format!(" {piece}"))?;
+        boxes.push(ids.len() as f64);
         let newest = pairs.vocab_size() - 1;
         let y = 12.0 + 50.0 * merges as f64;
         let label = ["characters", "merge 1", "merge 2", "merge 3"][merges];
@@ -129,6 +153,8 @@ pub fn merges() -> Result<String, TokenizerError> {
             x += width;
         }
     }
+    let boxes = listed(&boxes, 0);
+    svg.describe(&format!("The rows have {boxes} boxes."));
     Ok(svg.finish())
 }
 
@@ -139,7 +165,8 @@ pub fn targets() -> String {
         720,
         266,
         "Five training examples in one window",
-        "Five rows of the six characters of Shall and a space. In each row the \
+        "Five rows, positions 0 to 4, of the six characters of Shall and a \
+         space. In each row the \
          characters read so far are blue, and the next one, which is to be \
          predicted, is orange: the first row reads S and predicts h, the last \
          reads Shall and predicts the space.",

@@ -29,6 +29,7 @@ pub fn schedule() -> String {
     );
     let (max_lr, min_lr, warmup, steps) = (3e-3, 3e-4, 100, 1500);
     let schedule = LrSchedule { max_lr, min_lr, warmup, steps };
+    svg.describe(&format!("The highest is {max_lr}, the last {min_lr}."));
     let x_at = |step: usize| 70.0 + 0.41 * step as f64;
     let y_at = |lr: f64| 200.0 - 55_000.0 * lr;
     for lr in [0.0, 1e-3, 2e-3, 3e-3] {
@@ -91,8 +92,21 @@ pub fn valley() -> String {
             ways.push((Rule::Plain, INK));
         }
         for (rule, colour) in ways {
-            let way = descend(rule, angle, 60).into_iter().map(at);
-            svg.line(&way.collect::<Vec<_>>(), colour, false);
+            let way = descend(rule, angle, 60);
+            let (side, name) = match (angle == 0.0, rule) {
+                (true, Rule::Plain) => ("left", "plain descent"),
+                (true, Rule::Momentum) => ("left", "momentum"),
+                (true, _) => ("left", "Adam"),
+                (false, Rule::Momentum) => ("right", "momentum"),
+                (false, _) => ("right", "Adam"),
+            };
+            let left = way.last().map_or(f64::NAN, |[x, y]| x.hypot(*y));
+            svg.describe(&format!(
+                "After 60 steps, {name} at the {side} is {left:.2} from the \
+                 middle."
+            ));
+            let way: Vec<_> = way.into_iter().map(at).collect();
+            svg.line(&way, colour, false);
         }
         let (x, y) = at([1.0, 1.0]);
         svg.dot(x, y, INK, false);
@@ -132,13 +146,19 @@ pub fn sweep() -> String {
         svg.text(x_at(lr), 272.0, Align::Middle, &format!("{lr}"));
     }
     svg.text(x_at(1e-2), 294.0, Align::Middle, "highest learning rate");
-    let mut points = Vec::new();
+    let (mut points, mut rows) = (Vec::new(), Vec::new());
     for line in SWEEP.lines().skip(6) {
         let numbers: Vec<f64> =
             line.split_whitespace().filter_map(|n| n.parse().ok()).collect();
         if let [lr, loss] = numbers[..] {
             points.push((x_at(lr), y_at(loss)));
+            rows.push((loss, lr));
         }
+    }
+    let best = rows.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0));
+    for row in [rows.first().copied(), best, rows.last().copied()] {
+        let (loss, lr) = row.unwrap_or((f64::NAN, f64::NAN));
+        svg.describe(&format!("At a rate of {lr} the loss is {loss:.2}."));
     }
     svg.line(&points, BLUE, false);
     points.iter().for_each(|&(x, y)| svg.dot(x, y, BLUE, true));
@@ -187,6 +207,15 @@ pub fn curve() -> String {
     }
     svg.text(x_at(750.0), 415.0, Align::Middle, "step");
     let run = losses(SONNETS_RUN);
+    if let [(_, _, first), (_, Some(early), _), .., (_, Some(train), last)] =
+        run[..]
+    {
+        svg.describe(&format!(
+            "The validation loss falls from {first:.2} to {last:.2}, the \
+             training loss from {early:.2}, the mean of the first 150 steps, \
+             to {train:.2}."
+        ));
+    }
     let validation: Vec<_> =
         run.iter().map(|row| (x_at(row.0), y_at(row.2))).collect();
     // A mean over 150 steps belongs in their middle
@@ -224,8 +253,8 @@ pub fn over_fitting() -> String {
         360,
         "Training and validation loss on a tenth of the sonnets",
         "Three pairs of curves over 3,000 steps, for three strengths of weight \
-         decay. All training losses fall; the validation losses turn upwards, \
-         the later and the less the stronger the decay.",
+         decay. All training losses fall, the slower the stronger the decay. \
+         With the weakest the validation loss turns upwards.",
     );
     let x_at = |step: f64| 70.0 + 0.17 * step;
     let y_at = |loss: f64| 310.0 - 260.0 * (loss - 1.4);
@@ -253,6 +282,15 @@ pub fn over_fitting() -> String {
                 row.try_into().ok()
             })
             .collect();
+        let least = rows.iter().min_by(|a, b| a[2].total_cmp(&b[2]));
+        if let (Some([step, _, least]), Some([_, _, last])) =
+            (least, rows.last())
+        {
+            svg.describe(&format!(
+                "With decay {name} the validation loss is lowest, {least:.3}, \
+                 at step {step}, and {last:.3} at the end."
+            ));
+        }
         let style = format!(" fill=\"{colour}\"");
         for (column, label) in [(2, "decay"), (1, "training, decay")] {
             let curve: Vec<_> = rows
@@ -356,8 +394,8 @@ fn descent(
     x_at: impl Fn(f64) -> f64,
     y_at: impl Fn(f64) -> f64,
 ) {
-    let mut points = Vec::new();
-    let mut labels = Vec::new();
+    let (mut points, mut labels) = (Vec::new(), Vec::new());
+    let mut at = String::new();
     for line in record.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let [_, step, loss, ..] = words[..]
@@ -365,18 +403,21 @@ fn descent(
             && let (Ok(step), Ok(loss)) = (step.parse(), loss.parse())
         {
             points.push((x_at(step), y_at(loss)));
+            at = format!("At step {step}, loss {loss:.2}");
         } else if line.starts_with("  \"")
             && let Some(&point) = points.last()
         {
-            labels.push((point, line.trim().trim_matches('"')));
+            let text = line.trim().trim_matches('"');
+            let text = text.replace("\\n", "↵").replace("\\\"", "\"");
+            let text: String = text.chars().take(38).collect();
+            svg.describe(&format!("{at}: “{}”.", text.replace('↵', " ")));
+            labels.push((point, text));
         }
     }
     svg.line(&points, BLUE, false);
     let mut free = 0.0; // below the label before
     for ((x, y), text) in labels {
         svg.dot(x, y, BLUE, true);
-        let text: String = text.replace("\\n", "↵").replace("\\\"", "\"");
-        let shown: String = text.chars().take(38).collect();
         let style = " font-family=\"monospace\" font-size=\"12\"";
         let label = f64::max(y - 4.0, free);
         // To the right of the curve, also where it was pushed down
@@ -387,7 +428,7 @@ fn descent(
             let thin = "currentColor\" stroke-opacity=\"0.5";
             svg.line(&ends, thin, false);
         }
-        svg.rimmed(right + 12.0, label, Align::Start, style, &shown);
+        svg.rimmed(right + 12.0, label, Align::Start, style, &text);
         free = label + 16.0;
     }
 }

@@ -56,7 +56,8 @@ pub fn block() -> String {
         "The residual stream runs down the left side, a matrix of N rows and C \
          columns. A first branch leaves it, through LayerNorm, qkv, the heads \
          and proj, and is added to it. A second leaves it further down, \
-         through LayerNorm, up, GELU and down, and is added, too. Dashed \
+         through LayerNorm, up, GELU and down, and is added, too. Behind qkv \
+         there are 3C columns, behind up and GELU 4C, elsewhere C. Dashed \
          arrows lead back along every solid one.",
     );
     stream(&mut svg);
@@ -252,6 +253,13 @@ pub fn causal_mask() -> String {
         &masked(&scores),
     );
     table_of_four(&mut svg, "softmax of each row", 528.0, &softmaxed(&scores));
+    for (query, weights) in softmaxed(&scores).outer_iter().enumerate() {
+        svg.describe(&format!(
+            "Row {query}: scores {}; weights {}.",
+            listed(&SCORES[query], 0),
+            listed(&weights.to_vec()[..=query], 2)
+        ));
+    }
     svg.arrow(&[(222.0, 146.0), (256.0, 146.0)], INK, false);
     svg.arrow(&[(468.0, 146.0), (502.0, 146.0)], INK, false);
     svg.finish()
@@ -365,8 +373,8 @@ pub fn graph() -> String {
         720,
         620,
         "Attention step by step, forward and back",
-        "Six boxes at the left, from top to bottom: qkv, scores, softmax, \
-         weighted values, heads side by side, proj. Six boxes at the right \
+        "Six boxes at the left, 1 to 6 from top to bottom: qkv, scores, \
+         softmax, weighted values, heads side by side, proj. Six at the right \
          hold the backward step of each, joined from bottom to top by dashed \
          arrows. Between them an arrow for each value that is kept: x, Q and \
          K, A, A and V, Y. The values go past two steps at the left, and \

@@ -68,6 +68,13 @@ pub fn attention(model: &Gpt, tokenizer: &CharTokenizer) -> String {
     for (i, (scores, weights)) in heads.iter().enumerate() {
         let top = 28.0 + 174.0 * i as f64;
         let name = format!("block {}, head {}", i / n_head, i % n_head);
+        let largest = scores.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+        svg.describe(&format!(
+            "In {name} the largest product is {:.1} in size, and {:.1} once \
+             divided.",
+            largest * root,
+            largest
+        ));
         stages(&mut svg, top, &name, &(scores * root), root, weights);
     }
     svg.finish()
@@ -119,6 +126,13 @@ pub fn heads(model: &Gpt, tokenizer: &CharTokenizer) -> String {
         let top = 52.0 + 370.0 * (i / 2) as f64;
         let name = format!("block {}, head {}", i / 2, i % 2);
         svg.text(left + half, top - 30.0, Align::Middle, &name);
+        let near = (2..LINE.len())
+            .map(|i| weights.slice(ndarray::s![i, i - 2..=i]).sum());
+        let near = near.sum::<f64>() / (LINE.len() - 2) as f64;
+        svg.describe(&format!(
+            "In {name} a character and the two before it get {near:.2} of a \
+             row, on average."
+        ));
         svg.heat(left, top, [cell, cell], weights);
         svg.hatch_future([left, top], cell, LINE.len(), 1);
         for (j, c) in LINE.chars().map(visible).enumerate() {
@@ -173,6 +187,21 @@ pub fn gelu_curves() -> String {
         slope.push((x_at(x), y_at(dy_dx)));
         gap.push((x_at(x), y_at(1000.0 * (y - x * phi(x)))));
     }
+    let ends = |f: &dyn Fn(f64) -> f64| {
+        let values = (-160..=160).map(|i| f(f64::from(i) / 40.0));
+        values.fold((0.0, 0.0), |(low, high): (f64, f64), y| {
+            (low.min(y), high.max(y))
+        })
+    };
+    let (least, _) = ends(&|x| gelu(x).0);
+    let (_, steepest) = ends(&|x| gelu(x).1);
+    let (below, above) = ends(&|x| 1000.0 * (gelu(x).0 - x * phi(x)));
+    svg.describe(&format!(
+        "The least value of GELU is {}, its highest derivative {steepest:.2}; \
+         the enlarged gap is at most {:.2}.",
+        listed(&[least], 2),
+        above.max(-below)
+    ));
     for (line, colour, dashed) in
         [(value, BLUE, false), (slope, BLUE, true), (gap, ORANGE, false)]
     {
@@ -270,6 +299,14 @@ pub fn stream() -> Result<String, Box<dyn Error>> {
             }
             let style = format!(" fill=\"{colour}\"");
             let (at, name) = [(6, "all 0.02"), (7, "0.02/√(2L)")][i];
+            if let [from, .., to] = values[..] {
+                let digits = [3, 1][first];
+                let [from, to] =
+                    [from, to].map(|x| listed(&[scale * x], digits));
+                svg.describe(&format!(
+                    "With {name}, {what}: from {from} to {to}."
+                ));
+            }
             let (x, y) = points[at - first];
             let up = if first == 0 || i == 0 { 12.0 } else { -22.0 };
             svg.rimmed(x, y - up, Align::End, &style, name);
@@ -363,6 +400,8 @@ pub fn spike() -> String {
     let (x_hat, cache) = norm.forward(&x);
     let dx = norm.backward(&cache, dy.clone(), &mut norm.clone());
     let mut panel = |left: f64, zero: f64, name: &str, row: &Matrix| {
+        let numbers = listed(flat(row), 2);
+        svg.describe(&format!("The numbers of {name}: {numbers}."));
         svg.text(left + 150.0, zero - 84.0, Align::Middle, name);
         for (j, &value) in row.iter().enumerate() {
             let value = if value.abs() < 0.005 { 0.0 } else { value };
@@ -418,6 +457,14 @@ pub fn projection() -> String {
         let x = flat(x);
         format!("({:.1}, {:.1}, {:.1})", x[0], x[1], x[2]).replace('-', "−")
     };
+    svg.describe(&format!(
+        "The row x is {}, normalized {}; its gradient {} becomes {}, times \
+         the standard deviation.",
+        listed(flat(&x), 1),
+        listed(flat(&x_hat), 2),
+        listed(flat(&g), 1),
+        listed(flat(&(&dx * sigma)), 2)
+    ));
     let label = format!("x = {}", row(&x));
     svg.text(start.0 + 10.0, start.1 - 4.0, Align::Start, &label);
     svg.text(floor.0 + 8.0, floor.1 - 6.0, Align::Start, "x − μ");
@@ -546,6 +593,12 @@ pub fn norms() -> Result<String, Box<dyn Error>> {
             (&pre, BLUE, "pre-norm", 1, -12.0),
             (&post, ORANGE, "post-norm", i, away),
         ] {
+            if let [from, .., to] = slopes[..] {
+                svg.describe(&format!(
+                    "With {what}, {name} goes from {from:.5} in block 1 to \
+                     {to:.5} in block 8."
+                ));
+            }
             let points: Vec<(f64, f64)> =
                 slopes.iter().enumerate().map(|(i, &s)| (x(i), y(s))).collect();
             points.iter().for_each(|&(x, y)| svg.dot(x, y, colour, true));

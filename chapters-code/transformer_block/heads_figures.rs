@@ -53,6 +53,14 @@ pub fn touch(model: &Gpt, tokenizer: &CharTokenizer) -> String {
     svg.push(format_args!("<style>\n{STYLE}\n</style>"));
     surroundings(&mut svg, &format!("block {block}, head {head}"));
     let line: Vec<char> = LINE.chars().collect();
+    let later = att.indexed_iter().filter(|((query, _), _)| *query > 0);
+    if let Some(((i, j), most)) = later.max_by(|a, b| a.1.total_cmp(b.1)) {
+        let [query, key] = [i, j].map(|i| spoken(line[i]));
+        svg.describe(&format!(
+            "The largest weight below row 0 is {most:.2}: query {i}, {query}, \
+             and key {j}, {key}."
+        ));
+    }
     for query in 0..line.len() {
         touch_row(&mut svg, &line, query, att);
     }
@@ -91,11 +99,6 @@ fn surroundings(svg: &mut Svg, name: &str) {
 /// The left sides of the columns of [`touch`].
 fn columns() -> impl Iterator<Item = f64> {
     (0..).map(|i| LEFT + CELL * f64::from(i))
-}
-
-/// A character in a sentence.
-fn spoken(c: char) -> String {
-    if c == ' ' { "space".into() } else { c.to_string() }
 }
 
 /// One row of [`touch`]: its label, its cells, and what is shown on touch.
@@ -186,6 +189,7 @@ pub fn distances() -> String {
          each bar where even attention would be. The two heads of block 0 \
          look at the last few characters; those of block 1 are close to even.",
     );
+    let near = |shares: &[f64]| 100.0 * shares[..4].iter().sum::<f64>();
     let mut rows = recorded();
     let (_, even) = rows.pop().unwrap_or_default();
     for (i, (name, shares)) in rows.iter().enumerate() {
@@ -193,7 +197,12 @@ pub fn distances() -> String {
         let bottom = 180.0 + 236.0 * (i / 2) as f64;
         svg.styled(left + 147.0, bottom - 158.0, Align::Middle, BOLD, name);
         chart(&mut svg, left, bottom, shares, &even);
+        svg.describe(&format!(
+            "Distances 0 to 3 get {:.0}% in {name}.",
+            near(shares)
+        ));
     }
+    svg.describe(&format!("Even attention gives them {:.0}%.", near(&even)));
     let what = "distance from query to key, in characters (0: itself)";
     svg.text(364.0, 466.0, Align::Middle, what);
     svg.line(&[(212.0, 485.0), (232.0, 485.0)], INK, false);

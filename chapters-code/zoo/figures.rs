@@ -77,6 +77,15 @@ pub fn multiples(
     let rungs = ladder(train, validation);
     let height = 135 * pairs.len().div_ceil(4) as u32 + 30;
     let mut svg = Svg::new(720, height, title, description);
+    let end = |name: &str| variant(name).last().copied().unwrap_or(f64::NAN);
+    let mut ends: Vec<String> = Vec::new();
+    for name in pairs.iter().flat_map(|(name, reference)| [reference, name]) {
+        let told = format!("{name} {:.2}", end(name));
+        if !ends.contains(&told) {
+            ends.push(told);
+        }
+    }
+    svg.describe(&format!("The losses at the end: {}.", ends.join(", ")));
     for (i, (name, reference)) in pairs.iter().enumerate() {
         let left = 66.0 + 166.0 * (i % 4) as f64;
         let top = 24.0 + 135.0 * (i / 4) as f64;

@@ -56,6 +56,11 @@ fn no_caption(page: &Page, line: usize) -> Option<&'static str> {
     None
 }
 
+/// A shorter description lets no one see a drawing.
+const FEWEST: usize = 20; // words
+/// A drawing with so many numbers has been drawn for their sake.
+const MANY: usize = 3;
+
 /// What is missing in a drawing, or too much.
 fn faults(svg: &str) -> Vec<&'static str> {
     let has = |text: &str| svg.contains(text);
@@ -66,12 +71,26 @@ fn faults(svg: &str) -> Vec<&'static str> {
             !target.starts_with('#') && !target.starts_with("data:")
         })
     });
+    let number = |text: &str| text.contains(|c: char| c.is_ascii_digit());
+    let texts = svg.split("<text").skip(1);
+    let words = texts.filter_map(|text| text.split_once('>'));
+    let words = words.map(|(_, text)| text.split('<').next().unwrap_or(""));
+    let numbers = words.filter(|words| number(words)).count();
+    let desc = element(svg, "desc");
     let faults = [
         (!svg.starts_with("<svg"), "the file has to begin with <svg"),
         (!has("role=\"img\""), "the drawing needs role=\"img\""),
         (!has("viewBox=\""), "the drawing needs a viewBox"),
         (element(svg, "title").is_empty(), "the drawing needs a <title>"),
-        (element(svg, "desc").is_empty(), "the drawing needs a <desc>"),
+        (desc.is_empty(), "the drawing needs a <desc>"),
+        (
+            !desc.is_empty() && desc.split_whitespace().count() < FEWEST,
+            "a reader cannot see the drawing by so short a <desc>",
+        ),
+        (
+            numbers >= MANY && !number(desc),
+            "the <desc> has none of the numbers that are drawn",
+        ),
         (!has("currentColor"), "draw in currentColor, for dark pages"),
         (has("<script"), "a drawing has no <script>"),
         (fetches || has("@import"), "the drawing fetches from elsewhere"),

@@ -5,6 +5,8 @@
 //! request to anything but a file is an error. Without Chromium there is
 //! nothing to test with, and the tests say so and pass.
 
+#[path = "browser/axe.rs"]
+mod axe;
 #[path = "support/chromium.rs"]
 mod chromium;
 #[path = "browser/formulas.rs"]
@@ -17,6 +19,8 @@ mod lab;
 mod packed;
 #[path = "browser/print.rs"]
 mod print;
+#[path = "browser/reach.rs"]
+mod reach;
 #[path = "browser/search.rs"]
 mod search;
 mod support;
@@ -94,10 +98,22 @@ fn look_at_all(
     shots: &Path,
 ) -> Vec<(PathBuf, Look)> {
     fs::create_dir_all(shots).unwrap();
+    let looks = on_both_screens(chromium, files, |tab, file, screen| {
+        look(tab, file, screen, shots)
+    });
+    looks.into_iter().map(|(file, _, look)| (file.clone(), look)).collect()
+}
+
+/// Does the same with every file on both screens, with two browsers at a time.
+fn on_both_screens<'a, T: Send>(
+    chromium: &Path,
+    files: &'a [PathBuf],
+    work: impl Fn(&mut Tab, &Path, &Screen) -> T + Sync,
+) -> Vec<(&'a PathBuf, &'static Screen, T)> {
     let jobs = Mutex::new(
         files.iter().flat_map(|file| [(file, &DESKTOP), (file, &PHONE)]),
     );
-    let looks = Mutex::new(Vec::new());
+    let done = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -105,13 +121,13 @@ fn look_at_all(
                 loop {
                     let next = jobs.lock().unwrap().next();
                     let Some((file, screen)) = next else { break };
-                    let look = look(&mut tab, file, screen, shots);
-                    looks.lock().unwrap().push((file.clone(), look));
+                    let result = work(&mut tab, file, screen);
+                    done.lock().unwrap().push((file, screen, result));
                 }
             });
         }
     });
-    looks.into_inner().unwrap()
+    done.into_inner().unwrap()
 }
 
 fn chromium() -> Option<PathBuf> {
@@ -248,6 +264,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("tabless", UNREACHABLE, "no Tab leads to"),
     ("nameless", UNREACHABLE, "a box without a name"),
     ("flat", "<figure style='height: 0'><br></figure>", "invisible"),
+    (
+        "pale",
+        "<figure><svg viewBox='0 0 9 9' width='90'>\
+         <text fill='#888'>a</text></svg></figure>",
+        "faint",
+    ),
     (
         "black",
         "<figure><svg viewBox='0 0 9 9' width='90'><text>a</text></svg></figure>",

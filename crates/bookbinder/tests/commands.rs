@@ -33,7 +33,7 @@ const ALONG: &str =
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 65] = [
+const ELSEWHERE: [(&str, Why); 66] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -54,6 +54,13 @@ const ELSEWHERE: [(&str, Why); 65] = [
     (
         "cargo test --package bookbinder --test browser lab",
         Decides("cargo test --locked --package bookbinder"),
+    ),
+    (
+        "cargo test --package bookbinder --test browser axe -- --ignored",
+        Decides(
+            "  cargo test --locked --package bookbinder --test browser axe \
+             -- --ignored",
+        ),
     ),
     (
         "cargo test --package bookbinder --test lab",

@@ -14,7 +14,7 @@ use crate::packed::pack;
 use crate::{DESKTOP, PHONE, book, chromium};
 
 /// The figures that come to life, with the page that each is on.
-const WIDGETS: &[(&str, &str)] = &[
+pub const WIDGETS: &[(&str, &str)] = &[
     ("orientation", "orientation"),
     ("tokenization", "tokenization"),
     ("embeddings", "embeddings"),
@@ -25,7 +25,7 @@ const WIDGETS: &[(&str, &str)] = &[
     ("lab", "workbench"),
 ];
 
-fn open(tab: &mut Tab, page: &str, widget: &str) {
+pub fn open(tab: &mut Tab, page: &str, widget: &str) {
     tab.visit(&book().join(format!("{page}.html")));
     press_start(tab, widget);
 }
@@ -42,7 +42,7 @@ fn press_start(tab: &mut Tab, widget: &str) {
 }
 
 /// Waits for something that takes its time on a busy machine.
-fn until(tab: &mut Tab, expression: &str, seconds: u64) {
+pub fn until(tab: &mut Tab, expression: &str, seconds: u64) {
     let end = Instant::now() + Duration::from_secs(seconds);
     while tab.evaluate(expression) != true {
         let said = "document.querySelector('.lab-trouble:not(:empty)')";
@@ -317,6 +317,10 @@ fn picture(tab: &mut Tab, widget: &str, name: &Path) {
     tab.screenshot_of(name, sides);
 }
 
+/// Whether there is something to press.
+const READY: &str =
+    "document.querySelector('[name=train]').ariaDisabled !== 'true'";
+
 /// What readers may type, paste, open or ask for: each is a sentence, and the
 /// lab goes on.
 #[test]
@@ -335,7 +339,7 @@ fn what_cannot_be_is_answered_with_a_sentence() {
             "{{ const field = document.querySelector('[name=text]'); \
              field.value = {text}; field.oninput(); }}"
         ));
-        until(&mut tab, "!document.querySelector('[name=train]').disabled", 20);
+        until(&mut tab, READY, 20);
         // Twice, as one does where nothing seems to happen
         tab.evaluate("document.querySelector('[name=train]').click()");
         tab.evaluate("document.querySelector('[name=train]').click()");
@@ -356,7 +360,7 @@ fn what_cannot_be_is_answered_with_a_sentence() {
             "[...document.querySelectorAll('.lab button')]\
              .find((it) => it.textContent === 'Start again').click()",
         );
-        until(&mut tab, "!document.querySelector('[name=train]').disabled", 20);
+        until(&mut tab, READY, 20);
         tab.evaluate("document.querySelector('[name=train]').click()");
         until(
             &mut tab,

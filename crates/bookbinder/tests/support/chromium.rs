@@ -252,14 +252,24 @@ impl Tab {
     /// Presses a key that is no letter, by its code in Windows, and lets it go.
     /// `modifiers`: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift, or a sum of them.
     pub fn press(&mut self, key: &str, code: u64, modifiers: u64) {
-        for kind in ["rawKeyDown", "keyUp"] {
-            let event = json!({
+        // These two also write something, and a button waits for it
+        let text = match key {
+            "Enter" => "\r",
+            " " => " ",
+            _ => "",
+        };
+        let down = if text.is_empty() { "rawKeyDown" } else { "keyDown" };
+        for kind in [down, "keyUp"] {
+            let mut event = json!({
                 "type": kind,
                 "key": key,
                 "code": key,
                 "windowsVirtualKeyCode": code,
                 "modifiers": modifiers,
             });
+            if kind == "keyDown" {
+                event["text"] = json!(text);
+            }
             self.call("Input.dispatchKeyEvent", event);
         }
     }

@@ -80,6 +80,38 @@ async (width, dark) => {
     }
   }
 
+  // Letters of a drawing against the page, on which axe-core has no judgment
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", {
+    willReadFrequently: true,
+  });
+  const linear = (c) =>
+    c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const ground = style(document.documentElement).backgroundColor;
+  const lights = new Map();
+  const light = (color, opacity) => {
+    const key = `${color} ${opacity}`;
+    if (!lights.has(key)) {
+      for (const [paint, alpha] of [[ground, 1], [color, opacity]]) {
+        canvas.globalAlpha = alpha;
+        canvas.fillStyle = paint;
+        canvas.fillRect(0, 0, 1, 1);
+      }
+      const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data]
+        .map((byte) => linear(byte / 255));
+      lights.set(key, 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05);
+    }
+    return lights.get(key);
+  };
+  for (const text of drawings.flatMap((svg) => [...svg.querySelectorAll("text")])) {
+    if (style(text).visibility !== "visible") continue;
+    let opacity = style(text).fillOpacity;
+    for (let up = text; up !== main; up = up.parentElement)
+      opacity *= style(up).opacity;
+    const both = [light(style(text).fill, opacity), light(ground, 1)];
+    const contrast = Math.max(...both) / Math.min(...both);
+    if (contrast < 4.5) said.add(`${contrast.toFixed(2)}, faint: ${name(text)}`);
+  }
+
   // Nothing is wider than the screen, or sticks out of the column, unless it
   // scrolls in a box of its own
   const page = document.documentElement;
