@@ -11,6 +11,8 @@ use anyhow::{Context, Result, ensure};
 use mdbook_driver::MDBook;
 use mdbook_driver::config::Config;
 use mdbook_katex::preprocess::KatexProcessor;
+use mdbook_preprocessor::book::Book;
+use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
@@ -37,10 +39,57 @@ pub fn build(root: &Path, dest: &Path) -> Result<Vec<String>> {
     let listening = Listening::start()?;
     let mut book = MDBook::load_with_config(root, config)?;
     // Takes the place, and the order, of the program `mdbook-katex`
-    book.with_preprocessor(KatexProcessor);
+    book.with_preprocessor(Formulas);
     book.build()?;
     search::index_again(dest)?;
     Ok(listening.stop())
+}
+
+/// mdbook-katex, whose formulas come with the TeX that they were made of, as
+/// text. Markdown is still to come: it would take `\,` for a comma, and `\\`
+/// for one backslash.
+struct Formulas;
+
+impl Preprocessor for Formulas {
+    fn name(&self) -> &str {
+        KatexProcessor.name()
+    }
+
+    fn run(
+        &self,
+        context: &PreprocessorContext,
+        book: Book,
+    ) -> mdbook_preprocessor::errors::Result<Book> {
+        let mut book = KatexProcessor.run(context, book)?;
+        book.for_each_chapter_mut(|chapter| {
+            chapter.content = with_literal_tex(&chapter.content);
+        });
+        Ok(book)
+    }
+}
+
+/// The same with the backslashes of the TeX in numbers, which Markdown leaves
+/// alone, and what it would make pretty: quotes, dashes and dots. Stars and
+/// underscores break a formula where mdbook builds it, so they stay as they are,
+/// for the tests to see.
+fn with_literal_tex(content: &str) -> String {
+    const START: &str = "<annotation encoding=\"application/x-tex\">";
+    let mut parts = content.split(START);
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (tex, rest) = part.split_once('<').unwrap_or((part, ""));
+        all += START;
+        for c in tex.chars() {
+            if matches!(c, '\\' | '\'' | '"' | '-' | '.') {
+                let _ = write!(all, "&#{};", u32::from(c));
+            } else {
+                all.push(c);
+            }
+        }
+        all.push('<');
+        all += rest;
+    }
+    all
 }
 
 /// What was warned of since the current build began.

@@ -422,6 +422,50 @@ fn every_page_of_the_book_is_whole() {
     // Beside the chapters: index, toc, print, and where pages have been
     assert_eq!(pages, chapters + 3 + moved, "pages of {chapters} chapters");
     assert_eq!(complaints(folder.path()), [""; 0]);
+    assert_eq!(rewritten(folder.path(), &sources()), [""; 0]);
+}
+
+/// All of `book` that is Markdown.
+fn sources() -> String {
+    let mut sources = String::new();
+    let mut folders = vec![bookbinder::root().join("book")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension() == Some("md".as_ref()) {
+                sources += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    sources
+}
+
+/// The TeX beside formulas that is not as it was written in `sources`: a reader
+/// who copies it would copy another formula.
+fn rewritten(folder: &Path, sources: &str) -> Vec<String> {
+    let line =
+        |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sources = line(sources);
+    let built = Built::read(folder);
+    let tex = built.pages.values().flat_map(|page| page.all("annotation"));
+    let tex: Vec<String> = tex.map(|tex| line(&text(tex))).collect();
+    assert!(!tex.is_empty(), "a formula has its TeX beside it");
+    tex.into_iter().filter(|tex| !sources.contains(tex)).collect()
+}
+
+#[test]
+fn the_tex_of_a_formula_is_what_was_written() {
+    let page = "# TeX\n\n$a\\,b$, $f'(x)$, $x -- y$, $a < b$\n\n\
+        | a |\n| --- |\n| $\\{\\,c \\mid d \\}$ |\n\n\
+        $$\n\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix} ...\n$$\n";
+    let sample = Sample::build(&[("tex", page)], |_| {});
+    assert_eq!(sample.warnings, [""; 0]);
+    assert_eq!(rewritten(&sample.built(), page), [""; 0]);
+    let another = page.replace("\\,", ",");
+    let said = rewritten(&sample.built(), &another);
+    assert!(said.contains(&"a\\,b".to_owned()), "{said:?}");
 }
 
 #[test]
