@@ -1,9 +1,15 @@
 //! Builds a book as `mdbook build` does, with mdbook and mdbook-katex as
 //! libraries: nothing to install, and nothing that is said gets lost.
 
+pub mod chromium;
+pub mod epub;
+pub mod outline;
+mod paper;
+pub mod pdf;
 mod search;
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +17,7 @@ use anyhow::{Context, Result, ensure};
 use mdbook_driver::MDBook;
 use mdbook_driver::config::Config;
 use mdbook_katex::preprocess::KatexProcessor;
+use outline::Outline;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
@@ -40,7 +47,20 @@ pub fn build(root: &Path, dest: &Path) -> Result<Vec<String>> {
     book.with_preprocessor(KatexProcessor);
     book.build()?;
     search::index_again(dest)?;
+    paper::make_ready(&Outline::of(&book), dest)?;
     Ok(listening.stop())
+}
+
+/// Writes a file, and on an error nothing.
+fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
+    let part = file.with_extension("part");
+    let written =
+        fs::write(&part, bytes).and_then(|()| fs::rename(&part, file));
+    if written.is_err() {
+        // Perhaps it was not even begun
+        let _ = fs::remove_file(&part);
+    }
+    written.with_context(|| format!("{} is not written", file.display()))
 }
 
 /// What was warned of since the current build began.
