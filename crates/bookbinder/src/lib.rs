@@ -1,9 +1,15 @@
 //! Builds a book as `mdbook build` does, with mdbook and mdbook-katex as
 //! libraries: nothing to install, and nothing that is said gets lost.
 
+pub mod chromium;
+pub mod epub;
+pub mod outline;
+mod paper;
+pub mod pdf;
 mod search;
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +19,7 @@ use mdbook_driver::config::Config;
 use mdbook_katex::preprocess::KatexProcessor;
 use mdbook_preprocessor::book::Book;
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
+use outline::Outline;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
@@ -42,6 +49,7 @@ pub fn build(root: &Path, dest: &Path) -> Result<Vec<String>> {
     book.with_preprocessor(Formulas);
     book.build()?;
     search::index_again(dest)?;
+    paper::make_ready(&Outline::of(&book), dest)?;
     Ok(listening.stop())
 }
 
@@ -90,6 +98,18 @@ fn with_literal_tex(content: &str) -> String {
         all += rest;
     }
     all
+}
+
+/// Writes a file, and on an error nothing.
+fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
+    let part = file.with_extension("part");
+    let written =
+        fs::write(&part, bytes).and_then(|()| fs::rename(&part, file));
+    if written.is_err() {
+        // Perhaps it was not even begun
+        let _ = fs::remove_file(&part);
+    }
+    written.with_context(|| format!("{} is not written", file.display()))
 }
 
 /// What was warned of since the current build began.

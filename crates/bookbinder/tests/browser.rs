@@ -17,6 +17,8 @@ mod keys;
 mod lab;
 #[path = "support/packed.rs"]
 mod packed;
+#[path = "browser/pdf.rs"]
+mod pdf;
 #[path = "browser/print.rs"]
 mod print;
 #[path = "browser/reach.rs"]

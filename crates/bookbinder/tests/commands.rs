@@ -33,13 +33,25 @@ const ALONG: &str =
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 66] = [
+const ELSEWHERE: [(&str, Why); 68] = [
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
     (
         "cargo test --package bookbinder",
         Decides("cargo test --locked --package bookbinder"),
+    ),
+    (
+        "cargo book --pdf",
+        Decides(
+            "  cargo test --locked --package bookbinder --test browser -- --ignored",
+        ),
+    ),
+    (
+        "cargo test --package bookbinder --test epub -- --ignored",
+        Decides(
+            "  cargo test --locked --package bookbinder --test epub -- --ignored",
+        ),
     ),
     (
         "cargo test --package microgpt-cli",

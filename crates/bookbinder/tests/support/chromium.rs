@@ -20,22 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A taller picture is more than the browser draws at once.
 const TALLEST: u64 = 12_000; // pixels
 
-/// Where Chromium is: what `CHROME` says, or the first of the usual names.
+/// Where Chromium is, if a test can talk to it.
 pub fn find() -> Option<PathBuf> {
-    if !cfg!(unix) {
-        return None;
-    }
-    if let Some(chosen) = std::env::var_os("CHROME") {
-        return Some(chosen.into());
-    }
-    let mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
-    let path = std::env::var_os("PATH")?;
-    let folders: Vec<_> = std::env::split_paths(&path).collect();
-    ["chromium", "chromium-browser", "google-chrome"]
-        .iter()
-        .flat_map(|name| folders.iter().map(move |dir| dir.join(name)))
-        .chain([mac.into()])
-        .find(|file| file.is_file())
+    if cfg!(unix) { bookbinder::chromium::find() } else { None }
 }
 
 /// A tab, in a browser of its own.
