@@ -5,7 +5,8 @@
 lab.widget('training', async (place) => {
     await lab.script('axes.js');
     const { make, draw, row, radios, button, enable, slider, menu, checkbox,
-            field, status, trouble, canvas, write, axes, apart, BLUE, ORANGE } = lab;
+            field, status, trouble, canvas, write, axes, apart, BLUE,
+            ORANGE } = lab;
     const RATES = [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 1e6];
     // The page's runs, from book/records/training/sweep.txt
     const PAGE = [[1e-4, 2.95], [2e-4, 2.67], [5e-4, 2.43], [1e-3, 2.31],

@@ -15,8 +15,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A browser that takes longer to answer than this hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A browser that takes longer to answer than this hangs. (axe-core takes half a
+/// minute for the book on one page.)
+const PATIENCE: Duration = Duration::from_secs(180);
 /// A taller picture is more than the browser draws at once.
 const TALLEST: u64 = 12_000; // pixels
 
