@@ -178,6 +178,7 @@ Object.assign(lab, (() => {
         setTimeout(() => URL.revokeObjectURL(address), 10_000);
     }
 
-    return { RUNGS, make, draw, row, button, enable, slider, menu, radios, checkbox,
-             field, status, trouble, soon, visible, spoken, download };
+    return { RUNGS, make, draw, row, button, enable, slider, menu, radios,
+             checkbox, field, status, trouble, soon, visible, spoken,
+             download };
 })());
