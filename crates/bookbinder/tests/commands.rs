@@ -44,7 +44,7 @@ const ELSEWHERE: [(&str, Why); 68] = [
     (
         "cargo book --pdf",
         Decides(
-            "  cargo test --locked --package bookbinder --test browser -- --ignored",
+            "  cargo test --locked -p bookbinder --test browser -- --ignored --skip axe",
         ),
     ),
     (
