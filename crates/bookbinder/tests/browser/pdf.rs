@@ -164,7 +164,7 @@ fn check_text(html: &Html, pages: &[String]) {
     assert!(answers.len() > 100, "{} answers", answers.len());
     for answer in answers {
         // The longest text of one style, as much as is surely on one page
-        let inner = Selector::parse("p, code").unwrap();
+        let inner = Selector::parse("p, li, a, code").unwrap();
         let texts = answer.select(&inner).flat_map(|it| it.children());
         let texts = texts.filter_map(|node| node.value().as_text());
         let lines = texts.flat_map(|text| text.split('\n'));
