@@ -33,7 +33,18 @@ const ALONG: &str =
 
 /// What is not run here. With `…` at its end an entry is about all commands
 /// that begin like it.
-const ELSEWHERE: [(&str, Why); 68] = [
+const ELSEWHERE: [(&str, Why); 72] = [
+    // What a release takes
+    ("cargo publish --package microgpt-book", Because("publishes")),
+    ("bash .ci/package", Decides("bash .ci/package")),
+    (
+        "cargo install --locked cargo-deny",
+        Because("minutes; .ci/run installs it"),
+    ),
+    (
+        "cargo deny --workspace check licenses sources",
+        Decides("  \"$deny\" --locked --workspace check licenses sources"),
+    ),
     // What decides whether a change lands
     ("bash .ci/run", Because("runs this")),
     ("cargo test", Decides("cargo test --locked")),
@@ -380,8 +391,9 @@ fn type_in(command: &str) -> (bool, String) {
 /// line; returns that line, which is empty if there came none.
 fn begin(command: &str) -> String {
     let mut shell = Command::new("bash");
-    // A group of processes of its own, which ends with its leader's last word
-    shell.args(["-c", "set -m; bash -c \"$0\" & echo $!; wait", command]);
+    // In a group of processes of its own, whose number comes first
+    let group = "set -m; bash -c 'echo $$; eval \"$0\"' \"$0\" & wait";
+    shell.args(["-c", group, command]);
     shell.current_dir(root()).stdout(Stdio::piped());
     let mut shell = shell.spawn().expect("a shell");
     let said = BufReader::new(shell.stdout.take().expect("its output"));
