@@ -937,7 +937,7 @@ pub mod transformer_block {
             grad: &mut CausalSelfAttention,
         ) -> Matrix {
             let AttentionCache { qkv_in, qkv, att, proj_in } = cache;
-            let dy = self.proj.backward(proj_in, dy, &mut grad.proj); // [N, C]
+            let dy = self.proj.backward(proj_in, dy, &mut grad.proj); // dY: [N, C]
             let ((n, c), t) = (dy.dim(), att.ncols());
             let d = c / self.n_head;
             let (q, kv) = qkv.view().split_at(Axis(1), c);
@@ -2345,7 +2345,8 @@ pub mod training {
 
     impl<G: Gradients> Trainer<G> {
         /// Trains to the end of the schedule, and evaluates its result before the
-        /// first step, every `eval_interval` steps and after the last.
+        /// first step, every `eval_interval` steps and after the last. `observe` is
+        /// told of each step and each evaluation, and may break off.
         pub fn run(
             &mut self,
             train: &[u16],
@@ -2494,8 +2495,8 @@ pub mod generation {
     }
 
     impl Sampler {
-        /// The same in the order of their ids, which takes no sorting of the whole
-        /// vocabulary.
+        /// The candidates and their probabilities in the order of their ids, which
+        /// takes no sorting of the whole vocabulary.
         fn candidates(&self, logits: &[Float]) -> Vec<(u16, Float)> {
             assert!(!logits.is_empty(), "a sampler needs logits to choose from");
             let logit = |id: &u16| logits[usize::from(*id)];
@@ -2521,7 +2522,8 @@ pub mod generation {
     }
 
     impl Sampler {
-        /// Draws an id with those probabilities.
+        /// Draws an id with the probabilities of its
+        /// [`distribution`](Sampler::distribution).
         pub fn sample(&self, logits: &[Float], rng: &mut impl Rng) -> u16 {
             let candidates = self.candidates(logits);
             let mut left = rng.random::<f64>();

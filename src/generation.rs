@@ -89,8 +89,8 @@ impl Sampler {
 
 // ANCHOR: candidates
 impl Sampler {
-    /// The same in the order of their ids, which takes no sorting of the whole
-    /// vocabulary.
+    /// The candidates and their probabilities in the order of their ids, which
+    /// takes no sorting of the whole vocabulary.
     fn candidates(&self, logits: &[Float]) -> Vec<(u16, Float)> {
         assert!(!logits.is_empty(), "a sampler needs logits to choose from");
         let logit = |id: &u16| logits[usize::from(*id)];
@@ -118,7 +118,8 @@ impl Sampler {
 
 // ANCHOR: sample
 impl Sampler {
-    /// Draws an id with those probabilities.
+    /// Draws an id with the probabilities of its
+    /// [`distribution`](Sampler::distribution).
     ///
     /// # Panics
     /// If there are no logits.

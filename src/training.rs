@@ -920,12 +920,12 @@ pub enum Event {
 // ANCHOR: run
 impl<G: Gradients> Trainer<G> {
     /// Trains to the end of the schedule, and evaluates its result before the
-    /// first step, every `eval_interval` steps and after the last.
-    ///
-    /// `observe` is told of each step and each evaluation, and may break off.
+    /// first step, every `eval_interval` steps and after the last. `observe` is
+    /// told of each step and each evaluation, and may break off.
     ///
     /// # Errors
-    /// As [`take_step`](Trainer::take_step) and [`evaluate`]; so it panics.
+    /// As [`take_step`](Trainer::take_step) and [`evaluate`]. It panics where
+    /// they do.
     pub fn run(
         &mut self,
         train: &[u16],

@@ -297,7 +297,7 @@ impl CausalSelfAttention {
         grad: &mut CausalSelfAttention,
     ) -> Matrix {
         let AttentionCache { qkv_in, qkv, att, proj_in } = cache;
-        let dy = self.proj.backward(proj_in, dy, &mut grad.proj); // [N, C]
+        let dy = self.proj.backward(proj_in, dy, &mut grad.proj); // dY: [N, C]
         let ((n, c), t) = (dy.dim(), att.ncols());
         let d = c / self.n_head;
         let (q, kv) = qkv.view().split_at(Axis(1), c);
@@ -545,8 +545,8 @@ impl Block {
     /// A fresh block for a model of `n_layer` of them.
     ///
     /// Each block adds twice to the residual stream, so the two layers that do
-    /// start smaller by `√(2·n_layer)`: then the stream's variance does not
-    /// grow with depth.
+    /// start smaller by a factor of `√(2·n_layer)`: then the variance at the
+    /// top does not depend on how many blocks there are.
     ///
     /// Radford et al. (2019), §2.3.
     pub fn new(

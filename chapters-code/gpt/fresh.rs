@@ -35,14 +35,13 @@ fn new(sizes: GptConfig) -> Result<Gpt, Box<dyn Error>> {
 
 // ANCHOR: with_std
 /// A fresh model, its matrices scaled to another standard deviation.
-fn with_std(std: Float) -> Result<Gpt, Box<dyn Error>> {
-    let mut model = new(STANDARD)?;
+fn with_std(mut model: Gpt, std: Float) -> Gpt {
     for tensor in model.tensors_mut() {
         if tensor.shape.ndim() == 2 {
             tensor.data.iter_mut().for_each(|w| *w *= std / 0.02);
         }
     }
-    Ok(model)
+    model
 }
 // ANCHOR_END: with_std
 
@@ -66,7 +65,8 @@ fn wrong_first_losses(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     let mut model = fresh.clone();
     model.embeddings.token /= 0.02;
     show("token table from N(0, 1)", model.loss(inputs, targets, 64));
-    show("every matrix from N(0, 1)", with_std(1.0)?.loss(inputs, targets, 64));
+    let large = with_std(fresh.clone(), 1.0);
+    show("every matrix from N(0, 1)", large.loss(inputs, targets, 64));
 
     let x = top(&fresh, inputs);
     let bare = product(&x, &fresh.embeddings.token.t());
@@ -95,7 +95,8 @@ fn first_loss(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("ln 59 = {uniform:.3}");
     println!("std     loss    ln V + C·std²/2");
     for std in [0.002, 0.02, 0.05, 0.1, 0.2, 1.0] {
-        let loss = with_std(std)?.loss(&ids[..N], &ids[1..=N], 64);
+        let model = with_std(new(STANDARD)?, std);
+        let loss = model.loss(&ids[..N], &ids[1..=N], 64);
         let predicted = uniform + 128.0 * std * std / 2.0;
         println!("{std:<6}{loss:7.3}  {predicted:7.3}");
     }
@@ -109,7 +110,7 @@ fn repeats(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("[repeats]");
     let (inputs, targets) = (&ids[..N], &ids[1..=N]);
     let mean = 1.0 / N as Float;
-    let mut sums = [0.0; 4];
+    let mut sums = [0.0; 5];
     for seed in 1..=12 {
         let model = Gpt::new(STANDARD, &mut ChaCha8Rng::seed_from_u64(seed))?;
         let mut logits = model.logits(inputs, 64);
@@ -123,8 +124,9 @@ fn repeats(ids: &[u16]) -> Result<(), Box<dyn Error>> {
             z[same] = 0.0;
         }
         sums[3] += cross_entropy(logits, targets, mean).0;
+        sums[4] += with_std(model, 0.1).loss(inputs, targets, 64);
     }
-    let [logit, chance, loss, without] = sums.map(|sum| sum / 12.0);
+    let [logit, chance, loss, without, large] = sums.map(|sum| sum / 12.0);
     let doubles = inputs.iter().zip(targets).filter(|(a, b)| a == b).count();
     println!("logit of the same character again   {logit:.2}");
     println!("its probability                     {chance:.3}");
@@ -132,6 +134,7 @@ fn repeats(ids: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("doubled characters in this text     {doubles} of {N}");
     println!("first loss                          {loss:.3}");
     println!("the same with that logit at zero    {without:.3}");
+    println!("first loss, every matrix at 0.1     {large:.3}");
     Ok(())
 }
 

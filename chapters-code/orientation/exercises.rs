@@ -15,7 +15,7 @@ pub const LOSSES: Losses = Losses {
 // ANCHOR: build
 /// `ln pᵢ` for each logit, where `p = softmax(z)`.
 pub fn log_softmax(z: &[f64]) -> Vec<f64> {
-    // Floats have no `max()`, because of NaN: fold(f64::NEG_INFINITY, f64::max)
+    // The largest of floats: fold(f64::NEG_INFINITY, f64::max)
     todo!("subtract the largest, then the logarithm of the sum")
 }
 // ANCHOR_END: build

@@ -241,6 +241,7 @@ fn settings(batch_size: usize, steps: usize) -> TrainConfig {
 /// The losses of single batches, of a model that stands still.
 fn noise(train: &[u16], validation: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("[noise]");
+    // 2 blocks, 32 wide, windows of 32; batches of 8 windows, 200 steps
     let mut trainer = Trainer::new(small(2, 32, 32)?, settings(8, 200))?;
     trainer.run(train, validation, |_, _| ControlFlow::Continue(()))?;
     let model = trainer.model;
@@ -268,10 +269,10 @@ fn noise(train: &[u16], validation: &[u16]) -> Result<(), Box<dyn Error>> {
 // ANCHOR_END: noise
 
 // ANCHOR: by_heart
-/// One batch, over and over.
+/// Two windows' worth of text, over and over.
 fn by_heart(train: &[u16], validation: &[u16]) -> Result<(), Box<dyn Error>> {
     println!("[by heart]");
-    println!("step  the batch  validation");
+    println!("step   the text  validation");
     let few = &train[..65]; // two windows' worth, and one more
     let mut trainer = Trainer::new(small(2, 32, 32)?, settings(8, 600))?;
     for step in 0..=600 {

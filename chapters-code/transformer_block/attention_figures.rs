@@ -30,7 +30,7 @@ const BRANCHES: [Branch; 2] = [
         boxes: [
             ("LayerNorm", "γ, β [C]"),
             ("qkv", "[C, 3C]"),
-            ("heads", "no tensors"),
+            ("heads", "no matrix"),
             ("proj", "[C, C]"),
         ],
         shapes: ["[N, C]", "[N, 3C]", "[N, C]"],
@@ -40,7 +40,7 @@ const BRANCHES: [Branch; 2] = [
         boxes: [
             ("LayerNorm", "γ, β [C]"),
             ("up", "[C, 4C]"),
-            ("GELU", "no tensors"),
+            ("GELU", "no matrix"),
             ("down", "[4C, C]"),
         ],
         shapes: ["[N, C]", "[N, 4C]", "[N, 4C]"],

@@ -116,7 +116,7 @@ pub fn heads(model: &Gpt, tokenizer: &CharTokenizer) -> String {
         730,
         "The weights of four heads for one line of verse",
         "Four tables of squares, two heads in each of two blocks; each row \
-         shows where the character at its left looks. No two are alike.",
+         shows where the character at its left looks.",
     );
     let (cell, half) = (15.0, 150.0);
     for (i, (_, weights)) in

@@ -130,6 +130,33 @@ fn shards_add_up_to_the_whole_batch() {
     }
 }
 
+/// The gradient is the sum of the shards' from the first to the last, bit for
+/// bit: another number of shards would round in other places.
+#[test]
+fn a_batch_is_cut_into_the_shards_that_are_asked_for() {
+    let model = model(2, 2, 8, 6, 1);
+    for (windows, shards, windows_each) in
+        [(12, 1, 12), (12, 4, 3), (12, 5, 3), (17, 4, 5), (3, 8, 1)]
+    {
+        let inputs = random_ids(6 * windows, 11, 2);
+        let targets = random_ids(6 * windows, 11, 3);
+        let scale = 1.0 / inputs.len() as f32;
+        let shard = 6 * windows_each;
+        let mut sum = model.zeros_like();
+        for (x, y) in inputs.chunks(shard).zip(targets.chunks(shard)) {
+            let mut grad = model.zeros_like();
+            model.accumulate(x, y, 6, scale, &mut grad);
+            for (all, one) in sum.tensors_mut().into_iter().zip(grad.tensors()) {
+                all.data.iter_mut().zip(one.data).for_each(|(a, g)| *a += g);
+            }
+        }
+        let batch = Batch { inputs, targets, t: 6 };
+        let mut gradients = ShardedGradients::new(shards);
+        let (_, sharded) = gradients.compute(&model, &batch);
+        assert!(*sharded == sum, "{windows} windows in {shards} shards");
+    }
+}
+
 #[test]
 fn presets_are_the_runs_of_the_tables() {
     let numbers = |config: TrainConfig| {
@@ -528,6 +555,8 @@ fn settings_that_cannot_work_are_refused() {
         assert!(error.to_string().starts_with(name));
     }
     let most = TrainConfig::MAX_COUNT;
+    // Two of them fit into 31 bits, and two of the next number do not
+    assert_eq!(2 * most + 1, i32::MAX as usize);
     let (max_lr, min_lr) = (0.0, 0.0);
     let schedule = LrSchedule { warmup: most, steps: most, max_lr, min_lr };
     let (batch_size, eval_interval) = (most, most);
