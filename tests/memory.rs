@@ -5,7 +5,7 @@ use allocation_counter::measure;
 use microgpt::Float;
 use microgpt::checkpoint::{self, Corpus};
 use microgpt::gpt::{Gpt, GptConfig};
-use microgpt::training::{LrSchedule, TrainConfig, Trainer};
+use microgpt::training::{LrSchedule, SequenceWarmup, TrainConfig, Trainer};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The bytes that are still allocated when a forward pass has returned.
@@ -45,6 +45,39 @@ fn caches_hold_what_the_page_says() {
 /// The most that is allocated at a time while `work` runs.
 fn peak(work: impl FnOnce()) -> f64 {
     measure(work).bytes_max as f64
+}
+
+/// On two threads, added up by hand. A block keeps `16·C + H·T + 2` numbers for
+/// a position, one of them at work has `8·C` more, and the head `2·C + 2·V`.
+#[test]
+fn what_a_run_is_said_to_take_is_added_up_by_hand() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+    let pool = pool.expect("two threads");
+    let (n_head, n_embd, vocab_size) = (2, 8, 5);
+    let run = |batch_size, shards, average, (length, steps)| TrainConfig {
+        batch_size,
+        shards,
+        average,
+        sequence_warmup: SequenceWarmup { length, steps },
+        ..TrainConfig::default()
+    };
+    for (n_layer, block_size, run, numbers) in [
+        // Three shards of a window; two at work, on 4 positions each
+        (2, 4, run(3, 4, 0.0, (1, 0)), 1832 * 6 + 2 * 4 * 366),
+        // Windows of 2 positions make four shards of two, and there is a mean
+        (2, 4, run(2, 4, 0.1, (2, 1)), 1832 * 8 + 2 * 4 * 366),
+        // Four shards, of two windows at most
+        (2, 4, run(6, 4, 0.0, (4, 0)), 1832 * 7 + 2 * 8 * 366),
+        // One shard of eight windows, two of which go through the model at once
+        (1, 256, run(8, 1, 0.0, (256, 0)), 2976 * 4 + 512 * 732),
+        // One window, which is longer than what goes through at once
+        (1, 1024, run(1, 1, 0.0, (1024, 0)), 9120 * 4 + 1024 * 2268),
+    ] {
+        let sizes =
+            GptConfig { n_layer, n_head, n_embd, block_size, vocab_size };
+        let bytes = pool.install(|| run.memory(&sizes));
+        assert_eq!(bytes, 4.0 * f64::from(numbers), "{run:?}");
+    }
 }
 
 /// On one thread, from the first weight to the end of a step. A cache forgotten

@@ -146,7 +146,8 @@ fn a_batch_is_cut_into_the_shards_that_are_asked_for() {
         for (x, y) in inputs.chunks(shard).zip(targets.chunks(shard)) {
             let mut grad = model.zeros_like();
             model.accumulate(x, y, 6, scale, &mut grad);
-            for (all, one) in sum.tensors_mut().into_iter().zip(grad.tensors()) {
+            for (all, one) in sum.tensors_mut().into_iter().zip(grad.tensors())
+            {
                 all.data.iter_mut().zip(one.data).for_each(|(a, g)| *a += g);
             }
         }
