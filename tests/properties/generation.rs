@@ -1,5 +1,8 @@
+use std::convert::Infallible;
+
 use microgpt::generation as single;
 use proptest::prelude::*;
+use rand::{RngExt, TryRng};
 use single::{GenerationError, Generator, KvCache, Sampler};
 
 use crate::{apart, double_model, model, random_ids, rng};
@@ -89,6 +92,41 @@ fn frequencies_match_probabilities() {
             .sum();
         assert!(chi_square < 23.5, "temperature {temperature}: {chi_square}");
     }
+}
+
+/// Draws the largest number that there is, again and again.
+struct Largest;
+
+impl TryRng for Largest {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::MAX)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::MAX)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(u8::MAX);
+        Ok(())
+    }
+}
+
+/// Rounded probabilities may add up to less than the number drawn.
+#[test]
+fn what_rounding_leaves_goes_to_the_last_candidate() {
+    let sampler = Sampler::new(1.0, None).unwrap();
+    let mut short = 0;
+    for n in 2..100u16 {
+        let logits = vec![0.0; usize::from(n)];
+        let probs = sampler.distribution(&logits);
+        let sum: f64 = probs.iter().map(|&(_, p)| f64::from(p)).sum();
+        short += u32::from(sum < Largest.random::<f64>());
+        assert_eq!(sampler.sample(&logits, &mut Largest), n - 1);
+    }
+    assert!(short > 10, "{short} sums fall short of the number drawn");
 }
 
 #[test]
