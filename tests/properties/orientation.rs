@@ -3,6 +3,7 @@ use microgpt::general_mat_mul;
 use microgpt::orientation::{
     CountModel, dot, ladder, max, numerical_gradient, softmax, sum,
 };
+use ndarray::Array2;
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -282,4 +283,14 @@ fn one_row_is_shared_among_threads_to_the_same_bits() {
             assert!((f64::from(found) - expected).abs() < 1e-3, "{j}");
         }
     }
+}
+
+/// A single column leaves nothing to be shared, however long it is.
+#[test]
+fn one_column_is_not_cut() {
+    let k = 1 << 20;
+    let (a, b) = (Array2::ones((1, k)), Array2::ones((k, 1)));
+    let mut c = Array2::zeros((1, 1));
+    general_mat_mul(1.0, &a, &b, 0.0, &mut c);
+    assert_eq!(c[[0, 0]], k as f32);
 }
