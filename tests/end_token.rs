@@ -157,6 +157,40 @@ fn a_model_that_can_have_none_leaves_without() {
     }
 }
 
+/// Two shifts of 64 that nearly cancel: the logit, 30 below the others, is a sum
+/// of terms that are many times as large, and strays by as many roundings.
+#[test]
+fn how_far_shifts_may_cancel() {
+    let (mut model, tokenizer) = shaken(59, 0.2);
+    model.embeddings.token.fill(0.0); // so that every other logit is 0
+    model.norm.weight.fill(1.0);
+    model.norm.bias.fill(0.0);
+    // The stray is 30·√(32 + 2·64²)/512/rest: 5.3 and 10.6, and 7.5 is the most
+    for (rest, some) in [(1.0, true), (0.5, false)] {
+        (model.norm.bias[0], model.norm.bias[1]) = (64.0, rest - 64.0);
+        assert_eq!(model.norm.bias.sum(), rest);
+        let folder = Folder::new("cancel");
+        let path = folder.0.join("model");
+        let end = export(&path, &model, &tokenizer).unwrap();
+        assert_eq!(end.is_some(), some, "{rest}");
+    }
+}
+
+/// A tokenizer that names an end token, beside a model without a row for it.
+#[test]
+fn a_model_may_have_no_row_for_the_end_that_its_tokenizer_names() {
+    let (mut model, tokenizer) = shaken(59, 0.2);
+    let (named, ..) = exported(&model, &tokenizer);
+    model.norm.weight[3] = 0.0;
+    let folder = Folder::new("unnamed");
+    let path = folder.0.join("model");
+    assert_eq!(export(&path, &model, &tokenizer).unwrap(), None);
+    let name = "tokenizer.json";
+    fs::copy(named.0.join("model").join(name), path.join(name)).unwrap();
+    let back = import_characters(&path).unwrap();
+    assert_eq!(back, CharacterModel { model, tokenizer, left_out: 0 });
+}
+
 #[test]
 fn a_round_trip_gives_the_same_bits() {
     let (model, tokenizer) = shaken(59, 0.2);

@@ -35,6 +35,52 @@ fn characters_that_are_named_as_tokens_are_characters_still() {
     assert_eq!(back.tokenizer, untrained().1);
 }
 
+/// Names that are no tokens, and steps that add none.
+#[test]
+fn what_changes_no_id_is_no_fault() {
+    let folder = characters();
+    let names = json!(["input_ids", "attention_mask"]);
+    token_field("model_input_names", names)(&folder);
+    token_field("pad_token", json!("b"))(&folder);
+    let add = |step: Value| {
+        folder.edit("tokenizer.json", |json| {
+            json["post_processor"] = json!({
+                "type": "Sequence",
+                "processors": [{ "type": "ByteLevel" }, step],
+            });
+        });
+        import_characters(&folder.0).map(|back| back.tokenizer)
+    };
+    let alone = json!({
+        "type": "TemplateProcessing", "special_tokens": {}, "pair": [],
+        "single": [{ "Sequence": { "id": "A", "type_id": 0 } }],
+    });
+    assert_eq!(add(alone.clone()).unwrap(), untrained().1);
+    let strips = json!({ "content": "b", "lstrip": true });
+    token_field("pad_token", strips)(&folder);
+    add(alone).unwrap_err();
+    token_field("pad_token", json!("b"))(&folder);
+    let ends = json!({
+        "type": "BertProcessing", "sep": ["a", 0], "cls": ["b", 1]
+    });
+    add(ends).unwrap_err();
+}
+
+/// As in `transformers`, which asks for the class in this order.
+#[test]
+fn the_class_is_that_of_the_first_file_that_has_one() {
+    let folder = characters();
+    folder.edit("config.json", |json| {
+        json["tokenizer_class"] = json!("LlamaTokenizer");
+    });
+    import_characters(&folder.0).expect("the class of tokenizer_config.json");
+    folder.edit("tokenizer_config.json", |json| {
+        json.as_object_mut().unwrap().remove("tokenizer_class");
+    });
+    let error = import_characters(&folder.0).unwrap_err().to_string();
+    assert!(error.contains("LlamaTokenizer"), "{error}");
+}
+
 #[test]
 fn what_changes_the_ids_of_characters_is_refused() {
     let damages: [Damage; 5] = [
