@@ -41,6 +41,7 @@ fn what_changes_no_id_is_no_fault() {
     let folder = characters();
     let names = json!(["input_ids", "attention_mask"]);
     token_field("model_input_names", names)(&folder);
+    token_field("task_specific_params", json!({ "task": "none" }))(&folder);
     token_field("pad_token", json!("b"))(&folder);
     let add = |step: Value| {
         folder.edit("tokenizer.json", |json| {
