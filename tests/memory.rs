@@ -48,7 +48,8 @@ fn peak(work: impl FnOnce()) -> f64 {
 }
 
 /// On two threads, added up by hand. A block keeps `16·C + H·T + 2` numbers for
-/// a position, one of them at work has `8·C` more, and the head `2·C + 2·V`.
+/// a position, one of them at work has `8·C` more, and the head `2·C + 2·V`:
+/// 366, 732 and 2268 here, where there are 1832, 2976 and 9120 parameters.
 #[test]
 fn what_a_run_is_said_to_take_is_added_up_by_hand() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
