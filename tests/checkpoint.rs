@@ -286,6 +286,36 @@ fn every_forged_record_is_refused_with_a_sentence() {
     assert_snapshot!("records", table(rows));
 }
 
+/// A run larger than any machine's memory is refused by its record, before a
+/// byte of it has come: with the bytes of three or, with a mean, four models.
+#[test]
+fn what_a_run_would_take_is_asked_for_before_it_is_read() {
+    let (trainer, ..) = run();
+    let (n_layer, n_embd) = (1 << 10, 1 << 18);
+    let sizes = GptConfig { n_layer, n_embd, ..trainer.model.config() };
+    let params = sizes.checked_num_params().unwrap();
+    for (average, models) in [(0.0, 3), (0.5, 4)] {
+        let total = 4 * models * params;
+        let start = forged(|header, record, data| {
+            let metadata = header["__metadata__"].clone();
+            let offsets = [0, total];
+            *header = json!({ "__metadata__": metadata, "all": {
+                "dtype": "F32", "shape": [total / 4], "data_offsets": offsets
+            }});
+            record["model"]["n_layer"] = n_layer.into();
+            record["model"]["n_embd"] = n_embd.into();
+            record["training"]["average"] = average.into();
+            data.clear();
+        });
+        let length = (start.len() + total) as u64;
+        let error = checkpoint::read(&start[..], length).unwrap_err();
+        let CheckpointError::File(FileError::Memory { bytes }) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(bytes, total as f64);
+    }
+}
+
 /// Just beyond what a run can have, a number is refused by its name; just
 /// within, only the digest is wrong.
 #[test]
